@@ -1,0 +1,165 @@
+"""What a connector is: a vendor's API turned into typed records, and nothing else.
+
+A connector is one file in this folder and one line in `optout/vendors/__init__.py`. It knows
+only `base_url`, never whether a sandbox twin or the vendor answers. `docs/add-a-system.md` walks
+through one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from optout.http.client import HttpClient, HttpOptions
+from optout.model import Categories
+from optout.records import Row
+
+
+class SystemConfig(BaseModel):
+    """The keys that every `[hub]` or `[[esp]]` table has; a vendor's own options subclass it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    vendor: str
+    base_url: str = Field(pattern=r"^https?://[^\s/]+(/.*)?$")
+    token_env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    """Name of the environment variable that holds the credential; never the credential."""
+    categories: Mapping[str, tuple[str, ...]] = {}
+    """Company category → the vendor's stores that hold it (lists, groups, interests, types)."""
+    full_read_every: int = Field(default=7, ge=1)
+    """Nights between full reads of what can be read incrementally."""
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """What one stream is to read tonight."""
+
+    night: date
+    cutoff: datetime
+    """The night's start: dated changes after it wait for the next night."""
+    since: datetime | None
+    """Read what changed since (overlap already subtracted); None: everything."""
+    state: Mapping[str, Any] = field(default_factory=dict)
+    """What this stream left in `StreamOutput.complete(state=...)` on its last loaded night."""
+    now: datetime | None = None
+    """The moment of the read (the run's clock); defaults to the cut-off."""
+
+
+class StreamOutput(Protocol):
+    """Where a connector puts its rows; `optout.landing.StreamWriter` is the real one.
+
+    The order is: add rows, then `page_done(cursor)`; at the end `complete(...)` once. A read that
+    ends by an exception or without `complete` is incomplete, whatever it wrote.
+    """
+
+    cursor: Any
+    """Where an interrupted read of the same night goes on (what `page_done` was last given and
+    made durable); None: from the start. JSON."""
+
+    def add(self, row: Row) -> None:
+        """Buffer one row."""
+
+    def page_done(self, cursor: Any = None) -> None:
+        """A page's rows are all added; a resumed read may start at `cursor`."""
+
+    def flush(self) -> None:
+        """Make everything so far durable (fsync): call it before acknowledging to a vendor."""
+
+    def restart(self) -> None:
+        """Forget what this stream wrote tonight: its cursor expired, the read begins anew."""
+
+    def complete(
+        self,
+        *,
+        vendor_total: int | None = None,
+        read_total: int | None = None,
+        state: Mapping[str, Any] | None = None,
+        note: str | None = None,
+    ) -> None:
+        """The read is proven complete. `vendor_total` against `read_total` (records of the vendor,
+        not rows) where the vendor tells a total; a difference makes the stream incomplete."""
+
+    def incomplete(self, why: str) -> None:
+        """The read ended, but cannot be proven complete; `why` is shown to people."""
+
+    def skipped(self, why: str) -> None:
+        """The account does not have this (no Firehose on the plan): not read, and said so; does
+        not make the night incomplete."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One thing that a connector reads each night."""
+
+    name: str
+    """`[a-z_]+`, unique within the connector: `contacts`, `sync`, `firehose`, `unsubscribes`."""
+    snapshot: bool = False
+    """Its readings tell the current state: a complete full read closes what is absent."""
+    stores: tuple[str, ...] = ()
+    """Prefixes of the stores that this snapshot covers (`audience:`), for closing."""
+    after: tuple[str, ...] = ()
+    """Streams of the same connector that must have ended before (they feed it)."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that `optout check` found wrong (or worth knowing) before the first night."""
+
+    key: str
+    """Where in optout.toml: `esp.mailchimp.categories.events`."""
+    message: str
+    mend: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a connector is built with."""
+
+    config: SystemConfig
+    token: str
+    categories: Categories
+    http: HttpClient
+
+
+class Connector(ABC):
+    """Reads one system. Instances are made per night and used by one thread at a time, but may
+    use threads of their own (`optout.http.parallel`)."""
+
+    vendor: ClassVar[str]
+    Config: ClassVar[type[SystemConfig]] = SystemConfig
+    revision: ClassVar[str | None] = None
+    """The API revision that this connector is written against; goes into every manifest."""
+    is_hub: ClassVar[bool] = False
+    sends_evidence: ClassVar[bool] = False
+    """Whether the vendor can tell to whom it sent (else: named in the reports)."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.config = context.config
+        self.categories = context.categories
+        self.http = context.http
+
+    @classmethod
+    @abstractmethod
+    def http_options(cls, config: SystemConfig, token: str) -> HttpOptions:
+        """Headers, limits and the vendor's ways of saying no, for `HttpClient`."""
+
+    @abstractmethod
+    def streams(self) -> tuple[Stream, ...]:
+        """What is read each night, in order."""
+
+    @abstractmethod
+    def read(self, stream: str, request: ReadRequest, out: StreamOutput) -> None:
+        """Read one stream; raises SourceError, or ends with `out.complete/incomplete/skipped`."""
+
+    @abstractmethod
+    def check(self) -> Iterator[Problem]:
+        """Everything that can be wrong with credentials, scopes, fields, lists: each once, all at
+        once. Raises SourceError only where nothing more can be asked."""
