@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import pyarrow as pa
 
@@ -198,22 +198,23 @@ KINDS: Mapping[type, str] = {
 """Row type → kind: the name of the landing file and of the `raw` table."""
 
 _TIME = pa.timestamp("us")
-_ARROW: Mapping[str, pa.DataType] = {
-    "str": pa.string(),
-    "str | None": pa.string(),
-    "int": pa.int32(),
-    "int | None": pa.int32(),
-    "bool": pa.bool_(),
-    "bool | None": pa.bool_(),
-    "datetime | None": _TIME,
-    "date | None": pa.date32(),
+_ARROW: Mapping[Any, pa.DataType] = {
+    str: pa.string(),
+    str | None: pa.string(),
+    int: pa.int32(),
+    int | None: pa.int32(),
+    bool: pa.bool_(),
+    bool | None: pa.bool_(),
+    datetime | None: _TIME,
+    date | None: pa.date32(),
 }
 
 
 def arrow_schema(kind: type) -> pa.Schema:
     """The columns of a kind's landing file: its fields, `contact_key` first where it has one."""
-    fields = [pa.field(name, _ARROW[hint]) for name, hint in kind.__annotations__.items()]
-    if "address" in kind.__annotations__:
+    hints = get_type_hints(kind)
+    fields = [pa.field(name, _ARROW[hint]) for name, hint in hints.items()]
+    if "address" in hints:
         fields.insert(0, pa.field("contact_key", pa.uuid()))
     return pa.schema(fields)
 
