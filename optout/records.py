@@ -43,8 +43,19 @@ class Reading(NamedTuple):
     """Categories whose value could not be understood: not comparable, and a finding."""
     category_outs: int = 0
     """The part of `outs` that is said of the category itself, not by a global opt-out."""
+    weak_outs: int = 0
+    """The part of `outs` that is only the lack of a yes (a Mailchimp interest that is false): no
+    opt-out where it was never seen true, no change tells of it, and the hub says not_set."""
     global_out: bool = False
     """The record holds an opt-out of everything."""
+    in_at: datetime | None = None
+    """When the positive word in `ins` was given, by the vendor's own stamp."""
+    in_source: str = "unknown"
+    """Source of that word."""
+    in_explicit: bool = False
+    """The person gave it (rule 3)."""
+    in_global: bool = False
+    """It releases a global opt-out, not only categories."""
     undeliverable: bool = False
     complained: bool = False
     present: bool = True
