@@ -1,0 +1,247 @@
+-- The layers of the warehouse (docs/naming.md). Times are UTC; masks are those of optout.model.Categories.
+
+CREATE SCHEMA raw;
+CREATE SCHEMA core;
+CREATE SCHEMA audit;
+CREATE SCHEMA mart;
+
+-- One row a night: what was attempted, and from which moment it looks at the world.
+CREATE TABLE core.night (
+    night       DATE PRIMARY KEY,
+    cutoff_at   TIMESTAMP NOT NULL,          -- the start: dated changes after it wait for the next night
+    kind        VARCHAR NOT NULL,            -- run | backfill (dated events only, the snapshot is unknown)
+    run_id      VARCHAR,
+    finished_at TIMESTAMP
+);
+
+-- One row per (system, stream, night): the manifest of what was read, loaded in the same
+-- transaction as the rows and the state that it stands for.
+CREATE TABLE core.source_read (
+    system        VARCHAR NOT NULL,
+    stream        VARCHAR NOT NULL,
+    night         DATE NOT NULL,
+    manifest_hash VARCHAR NOT NULL,
+    is_complete   BOOLEAN NOT NULL,
+    is_full       BOOLEAN NOT NULL,
+    is_snapshot   BOOLEAN NOT NULL,
+    is_skipped    BOOLEAN NOT NULL,          -- the account does not have it
+    why_not       VARCHAR,
+    read_at       TIMESTAMP NOT NULL,        -- when the read began (states hold from here)
+    finished_at   TIMESTAMP,
+    vendor_total  BIGINT,
+    read_total    BIGINT,
+    row_count     BIGINT NOT NULL,
+    finding_count BIGINT NOT NULL,
+    requests      BIGINT,
+    retries       BIGINT,
+    rate_limited  BIGINT,
+    waited_seconds  DOUBLE,
+    latency_seconds DOUBLE,                  -- sum over requests
+    failed_requests BIGINT,
+    revision      VARCHAR,
+    note          VARCHAR,
+    PRIMARY KEY (system, stream, night)
+);
+
+-- What a stream wants to be told on its next night (cursor, queue position).
+CREATE TABLE core.source_state (
+    system VARCHAR NOT NULL,
+    stream VARCHAR NOT NULL,
+    night  DATE NOT NULL,
+    state  VARCHAR NOT NULL,                 -- JSON
+    PRIMARY KEY (system, stream)
+);
+
+-- The only table with plain addresses.
+CREATE TABLE core.identity (
+    contact_key UUID NOT NULL,
+    address     VARCHAR NOT NULL,
+    key_id      VARCHAR NOT NULL,
+    first_night DATE NOT NULL
+);
+
+-- What each store of each system said of each record: change-only, with validity interval.
+CREATE TABLE core.observation (
+    system        VARCHAR NOT NULL,
+    stream        VARCHAR NOT NULL,
+    store         VARCHAR NOT NULL,
+    record_id     VARCHAR NOT NULL,
+    contact_key   UUID,
+    ins           INTEGER NOT NULL,
+    outs          INTEGER NOT NULL,
+    category_outs INTEGER NOT NULL,
+    weak_outs     INTEGER NOT NULL,
+    sends         INTEGER NOT NULL,
+    blocks        INTEGER NOT NULL,
+    store_blocks  INTEGER NOT NULL,
+    unclear       INTEGER NOT NULL,
+    seen_in       INTEGER NOT NULL,          -- categories ever seen in `ins` or `sends` of this record
+    global_out    BOOLEAN NOT NULL,
+    undeliverable BOOLEAN NOT NULL,
+    complained    BOOLEAN NOT NULL,
+    present       BOOLEAN NOT NULL,
+    in_at         TIMESTAMP,
+    in_source     VARCHAR,
+    in_explicit   BOOLEAN NOT NULL,
+    in_global     BOOLEAN NOT NULL,
+    created_at    TIMESTAMP,
+    modified_at   TIMESTAMP,
+    seen_after    TIMESTAMP,                 -- the last read that said otherwise; NULL: none before
+    valid_from    TIMESTAMP NOT NULL,        -- the read that first said so
+    night_from    DATE NOT NULL,
+    night_to      DATE,                      -- the night that said otherwise; NULL: still so
+    is_deleted    BOOLEAN NOT NULL           -- closed because the record is gone
+);
+
+-- Every preference change as an event; append-only.
+CREATE TABLE core.change (
+    change_seq     BIGINT NOT NULL,          -- order of recording, without gaps
+    change_id      UUID NOT NULL,            -- of (system, event_id): the same change again is no row
+    night          DATE NOT NULL,
+    system         VARCHAR NOT NULL,
+    feed           VARCHAR NOT NULL,         -- the vendor's, or: baseline | comparison | address_change
+    contact_key    UUID NOT NULL,
+    record_id      VARCHAR,
+    store          VARCHAR,
+    category       VARCHAR,                  -- NULL: of everything
+    old_state      VARCHAR,
+    new_state      VARCHAR NOT NULL,
+    occurred_at    TIMESTAMP NOT NULL,       -- the act, or the latest moment at which it can have been
+    occurred_from  TIMESTAMP,                -- the earliest; NULL: no bound
+    time_kind      VARCHAR NOT NULL,         -- source | estimated
+    received_at    TIMESTAMP,
+    effective_at   TIMESTAMP,
+    recorded_at    TIMESTAMP NOT NULL,
+    source         VARCHAR NOT NULL,
+    is_explicit    BOOLEAN NOT NULL,
+    channel        VARCHAR,
+    actor          VARCHAR,
+    reason         VARCHAR,
+    ip_truncated   VARCHAR,
+    user_agent     VARCHAR,
+    campaign_id    VARCHAR,
+    evidence_ref   VARCHAR,
+    position       INTEGER,
+    missing        VARCHAR,
+    run_id         VARCHAR
+);
+
+CREATE TABLE core.mail_event (
+    event_key     UUID NOT NULL,             -- of (system, event_id)
+    night         DATE NOT NULL,
+    system        VARCHAR NOT NULL,
+    contact_key   UUID NOT NULL,
+    kind          VARCHAR NOT NULL,
+    at            TIMESTAMP NOT NULL,
+    at_kind       VARCHAR NOT NULL,
+    campaign_id   VARCHAR,
+    message_id    VARCHAR,
+    categories    INTEGER NOT NULL,
+    transactional BOOLEAN NOT NULL,
+    bypass        BOOLEAN NOT NULL
+);
+
+CREATE TABLE core.campaign (
+    system               VARCHAR NOT NULL,
+    campaign_id          VARCHAR NOT NULL,
+    night                DATE NOT NULL,      -- of the last read
+    name                 VARCHAR,
+    subject              VARCHAR,
+    sent_at              TIMESTAMP,
+    categories           INTEGER NOT NULL,
+    transactional        BOOLEAN NOT NULL,
+    from_name            VARCHAR,
+    from_address         VARCHAR,
+    reply_to             VARCHAR,
+    has_unsubscribe      BOOLEAN,
+    has_postal_address   BOOLEAN,
+    has_list_unsubscribe BOOLEAN,
+    sent_count           BIGINT,
+    delivered_count      BIGINT,
+    opt_out_count        BIGINT,
+    complaint_count      BIGINT,
+    PRIMARY KEY (system, campaign_id)
+);
+
+-- The governance fields of the hub's records as last read.
+CREATE TABLE core.consent (
+    system          VARCHAR NOT NULL,
+    store           VARCHAR NOT NULL,
+    record_id       VARCHAR NOT NULL,
+    contact_key     UUID NOT NULL,
+    country         VARCHAR,
+    method          VARCHAR,
+    basis           VARCHAR,
+    basis_date      DATE,
+    basis_ref       VARCHAR,
+    last_updated_at TIMESTAMP,
+    update_source   VARCHAR,
+    update_reason   VARCHAR,
+    has_consent_ip  BOOLEAN NOT NULL,
+    night           DATE NOT NULL,
+    PRIMARY KEY (system, store, record_id)
+);
+
+-- What could not be used of what a vendor said.
+CREATE TABLE core.finding (
+    night       DATE NOT NULL,
+    system      VARCHAR NOT NULL,
+    stream      VARCHAR NOT NULL,
+    code        VARCHAR NOT NULL,
+    store       VARCHAR NOT NULL,
+    record_id   VARCHAR NOT NULL,
+    contact_key UUID,
+    field       VARCHAR NOT NULL,
+    detail      VARCHAR NOT NULL,
+    categories  INTEGER NOT NULL
+);
+
+-- What each person's preference should be, with what decided it: one row per (person, category)
+-- of whom any system ever held an opt-out. Everyone else is as the hub says.
+CREATE TABLE audit.expected (
+    contact_key    UUID NOT NULL,
+    category       VARCHAR NOT NULL,
+    state          VARCHAR NOT NULL,
+    reason         VARCHAR NOT NULL,         -- optout.rules.resolution.Reason
+    decided_system VARCHAR,
+    decided_at     TIMESTAMP,
+    decided_from   TIMESTAMP,
+    decided_source VARCHAR,
+    decided_change UUID
+);
+
+CREATE TABLE audit.drift (
+    class          VARCHAR NOT NULL,
+    system         VARCHAR NOT NULL,
+    category       VARCHAR,
+    contact_key    UUID NOT NULL,
+    expected       VARCHAR,
+    actual         VARCHAR,
+    reason         VARCHAR,
+    store          VARCHAR,                  -- the list, group or audience that causes it
+    decided_system VARCHAR,
+    decided_at     TIMESTAMP,
+    decided_source VARCHAR,
+    opened_night   DATE NOT NULL,
+    opened_at      TIMESTAMP NOT NULL,       -- cut-off of that night
+    seen_night     DATE NOT NULL,            -- the last night that confirmed it
+    closed_night   DATE,
+    closed_at      TIMESTAMP
+);
+
+-- Every promise, every night (docs/metrics.md).
+CREATE TABLE mart.metric_daily (
+    night          DATE NOT NULL,
+    metric         VARCHAR NOT NULL,
+    system         VARCHAR,                  -- NULL: over all
+    category       VARCHAR,                  -- NULL: over all
+    value          DOUBLE,                   -- NULL: unknown
+    numerator      DOUBLE,
+    denominator    DOUBLE,
+    not_comparable BIGINT NOT NULL,
+    target         VARCHAR,                  -- as shown: '= 100 %', '>= 99.9 %'; NULL: shown without a promise
+    status         VARCHAR NOT NULL,         -- met | missed | unknown | shown
+    low            DOUBLE,                   -- confidence interval, where there is one
+    high           DOUBLE,
+    note           VARCHAR
+);
