@@ -81,9 +81,12 @@ class StreamOutput(Protocol):
         read_total: int | None = None,
         state: Mapping[str, Any] | None = None,
         note: str | None = None,
+        is_full: bool | None = None,
     ) -> None:
         """The read is proven complete. `vendor_total` against `read_total` (records of the vendor,
-        not rows) where the vendor tells a total; a difference makes the stream incomplete."""
+        not rows) where the vendor tells a total; a difference makes the stream incomplete.
+        `is_full`: whether everything was read (default: whether `request.since` was None); only
+        then does absence from a snapshot mean deletion."""
 
     def incomplete(self, why: str) -> None:
         """The read ended, but cannot be proven complete; `why` is shown to people."""
@@ -103,8 +106,8 @@ class Stream:
     """Its readings tell the current state: a complete full read closes what is absent."""
     stores: tuple[str, ...] = ()
     """Prefixes of the stores that this snapshot covers (`audience:`), for closing."""
-    after: tuple[str, ...] = ()
-    """Streams of the same connector that must have ended before (they feed it)."""
+    always_full: bool = False
+    """Is read in full every night (`request.since` is always None): removals show no other way."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,168 @@
+"""Reads every system of a night at the same time, each into its own landing folder.
+
+A system that fails does not stop the others: its streams are recorded as incomplete, with the
+reason, and everything that depends on them becomes unknown. What was read completely is not
+asked for again when the night is run again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from optout.errors import OptoutError, SourceError, Transient
+from optout.http.client import HttpClient
+from optout.landing.manifest import Manifest
+from optout.landing.store import Landing
+from optout.landing.writer import StreamWriter
+from optout.settings import Secrets, Settings
+from optout.vendors import VENDORS
+from optout.vendors.base import Connector, Context, ReadRequest, Stream, SystemConfig
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""Reads of one stream before a transient failure makes it incomplete; each goes on at the cursor."""
+
+
+@dataclass(frozen=True)
+class StreamMemory:
+    """What the warehouse knows of a stream from earlier nights."""
+
+    since: datetime | None = None
+    """Begin of the last complete, loaded read."""
+    full_night: date | None = None
+    """The last night on which it was read completely and in full."""
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Night:
+    """One night to be read."""
+
+    night: date
+    cutoff: datetime
+    now: datetime
+    """The clock of the run when the read begins (`--now`, or the real time)."""
+    memory: Mapping[tuple[str, str], StreamMemory] = field(default_factory=dict)
+    events_only: bool = False
+    """A backfill: dated events of a missed night; snapshots cannot be read any more."""
+
+
+def build_connector(settings: Settings, secrets: Secrets, config: SystemConfig) -> Connector:
+    """A connector with its own HTTP client (limits are shared per credential)."""
+    kind = VENDORS[config.vendor]
+    token = secrets.tokens[config.name]
+    http = HttpClient(
+        config.name, config.base_url, kind.http_options(config, token), secrets=(token,)
+    )
+    return kind(Context(config, token, settings.category_masks, http))
+
+
+def extract_night(
+    connectors: Sequence[Connector],
+    landing: Landing,
+    night: Night,
+    *,
+    overlap: timedelta,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[Manifest]:
+    """Read all systems concurrently (a thread each); returns every stream's manifest.
+
+    Never raises for a system's failure; raises OptoutError where landing itself cannot be
+    written or read.
+    """
+    with ThreadPoolExecutor(max_workers=len(connectors), thread_name_prefix="extract") as pool:
+        futures = [
+            pool.submit(_read_system, connector, landing, night, overlap, progress)
+            for connector in connectors
+        ]
+        return [manifest for future in futures for manifest in future.result()]
+
+
+def _read_system(
+    connector: Connector,
+    landing: Landing,
+    night: Night,
+    overlap: timedelta,
+    progress: Callable[[str], None],
+) -> list[Manifest]:
+    manifests: list[Manifest] = []
+    for stream in connector.streams():
+        if night.events_only and stream.snapshot:
+            continue
+        known = landing.manifest(night.night, connector.config.name, stream.name)
+        if known is None or not known.is_complete:
+            known = _read_stream(connector, stream, landing, night, overlap)
+        manifests.append(known)
+        verdict = "skipped" if known.is_skipped else "complete" if known.is_complete else "INCOMPLETE"
+        progress(f"{known.system} {known.stream}: {known.rows} rows, {verdict}")
+    return manifests
+
+
+def _read_stream(
+    connector: Connector, stream: Stream, landing: Landing, night: Night, overlap: timedelta
+) -> Manifest:
+    config = connector.config
+    memory = night.memory.get((config.name, stream.name), StreamMemory())
+    since = None
+    if not stream.always_full and not _full_is_due(memory, config, night.night):
+        since = memory.since - overlap if memory.since else None
+    begun = Manifest(
+        system=config.name,
+        stream=stream.name,
+        night=night.night.isoformat(),
+        cutoff_at=night.cutoff.isoformat(),
+        read_at=night.now.isoformat(),
+        is_full=since is None,
+        is_snapshot=stream.snapshot,
+        owners={} if stream.snapshot else _owners(connector.streams()),
+        revision=connector.revision,
+    )
+    writer = landing.open_stream(begun)
+    request = ReadRequest(night.night, night.cutoff, since, memory.state, night.now)
+    before = connector.http.stats.as_dict()
+    started = time.monotonic()
+    _read_with_retries(connector, stream.name, request, writer)
+    cost = {k: v - before.get(k, 0) for k, v in connector.http.stats.as_dict().items()}
+    took = timedelta(seconds=time.monotonic() - started)
+    return writer.finish(night.now + took, cost)
+
+
+def _full_is_due(memory: StreamMemory, config: SystemConfig, night: date) -> bool:
+    if memory.full_night is None:
+        return True
+    return (night - memory.full_night).days >= config.full_read_every
+
+
+def _owners(streams: Sequence[Stream]) -> dict[str, str]:
+    return {prefix: s.name for s in streams if s.snapshot for prefix in s.stores}
+
+
+def _read_with_retries(
+    connector: Connector, stream: str, request: ReadRequest, writer: StreamWriter
+) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            connector.read(stream, request, writer)
+            return
+        except SourceError as error:
+            log.warning("%s", error)
+            if not isinstance(error, Transient) or attempt == ATTEMPTS:
+                writer.interrupted(str(error))
+                return
+        except OptoutError:
+            raise
+        except Exception as error:
+            # A shape that the connector does not foresee: the vendor's record may stand in the
+            # exception's text, so only its type is told.
+            log.warning("%s %s: unforeseen %s", connector.config.name, stream, type(error).__name__)
+            log.debug("where it came from", exc_info=True)
+            what = f"the answer does not have the documented shape ({type(error).__name__})"
+            writer.interrupted(what)
+            return

@@ -1,0 +1,101 @@
+"""The manifest of one (system, stream, night): what was read, and whether that was all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from optout.errors import LandingError
+from optout.files import sync_dir, write_atomic
+
+MANIFEST = "manifest.json"
+PROGRESS = "progress.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Parquet file of a stream."""
+
+    file: str
+    kind: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Times are ISO 8601 UTC; `state` is what the stream wants to be told on its next night."""
+
+    system: str
+    stream: str
+    night: str
+    cutoff_at: str
+    read_at: str
+    """When the read began: the states hold from here on."""
+    finished_at: str | None = None
+    is_complete: bool = False
+    is_full: bool = True
+    is_snapshot: bool = False
+    is_skipped: bool = False
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """Store prefix → the snapshot stream that owns its readings (a feed of changes has none)."""
+    why_not: str | None = None
+    note: str | None = None
+    vendor_total: int | None = None
+    read_total: int | None = None
+    revision: str | None = None
+    state: Mapping[str, Any] | None = None
+    http: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows in all parts."""
+        return sum(part.rows for part in self.parts)
+
+    def hash(self) -> str:
+        """Identifies what is loaded: the rows, their completeness and the state."""
+        return hashlib.sha256(orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def write(self, folder: Path, name: str = MANIFEST) -> None:
+        """Put the manifest into its stream's folder, atomically and durably."""
+        write_atomic(folder / name, orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
+        sync_dir(folder)
+
+
+def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest | None:
+    """The manifest in a folder, None where there is none; raises LandingError if it is damaged."""
+    return _parse(folder / name, (folder / name).read_bytes()) if (folder / name).exists() else None
+
+
+def _parse(path: Path, data: bytes) -> Manifest:
+    try:
+        fields = orjson.loads(data)
+        fields["parts"] = tuple(Part(**part) for part in fields["parts"])
+        return Manifest(**fields)
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        place = "/".join(path.parts[-4:])
+        raise LandingError(
+            f"the landing file {place} is damaged ({type(error).__name__})",
+            mend="Restore it from a back-up, or delete its folder and run the night again",
+        ) from None
+
+
+def verify_part(folder: Path, part: Part) -> Path:
+    """The part's path, if its bytes are those that were written; raises LandingError."""
+    path = folder / part.file
+    place = "/".join(path.parts[-4:])
+    mend = "Restore it from a back-up, or delete its folder and run the night again"
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise LandingError(f"the landing file {place} is gone", mend=mend) from None
+    if digest != part.sha256:
+        raise LandingError(f"the landing file {place} has changed since it was written", mend=mend)
+    return path
