@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from random import Random
+from threading import RLock
 from typing import ClassVar
 
 from starlette.routing import Route
 
+from optout.http.client import Limit
 from optout.model import Source, State
 
 
@@ -82,11 +84,21 @@ class Twin(ABC):
     under `self.lock` (set by the server)."""
 
     vendor: ClassVar[str]
+    base_path: ClassVar[str] = ""
+    """What follows `/<vendor>` in the base URL (`/3.0`); part of the routes' paths."""
+    limits: ClassVar[tuple[Limit, ...]] = ()
+    """The vendor's limits, kept by the server."""
+    endpoint_limits: ClassVar[Mapping[str, tuple[Limit, ...]]] = {}
+    """Route path → limits of its own, instead of `limits`."""
+    limit_style: ClassVar[str] = ""
+    """How the vendor says 429: sendgrid | klaviyo | hubspot | mailchimp | sell."""
 
     def __init__(self, categories: Sequence[str], *, token: str, rng: Random) -> None:
         self.categories = tuple(categories)
         self.token = token
         self.rng = rng
+        self.lock = RLock()
+        """Held by the server around every handler, and by the world while it acts."""
         self.now: datetime | None = None
         """The sandbox clock, moved by the world; stamps of API-side effects use it."""
 
@@ -121,19 +133,19 @@ class Twin(ABC):
         """The record is removed the way the vendor removes it (suppressions may survive)."""
 
     # --- mail (ESPs; the hub leaves these as they are) ------------------------------------------
-    def send(self, mailing: Mailing, addresses: Sequence[str]) -> None:
+    def send(self, mailing: Mailing, addresses: Sequence[str]) -> None:  # noqa: B027
         """A campaign goes to these addresses whatever their state (the world decides)."""
 
-    def click(self, address: str, mailing_id: str, at: datetime) -> None:
+    def click(self, address: str, mailing_id: str, at: datetime) -> None:  # noqa: B027
         """The person clicked."""
 
-    def bounce(self, address: str, mailing_id: str | None, at: datetime) -> None:
+    def bounce(self, address: str, mailing_id: str | None, at: datetime) -> None:  # noqa: B027
         """A hard bounce: undeliverable from now on."""
 
-    def complain(self, address: str, mailing_id: str, at: datetime) -> None:
+    def complain(self, address: str, mailing_id: str, at: datetime) -> None:  # noqa: B027
         """A spam complaint."""
 
-    def silently_mailable(self, address: str, category: str | None, at: datetime) -> None:
+    def silently_mailable(self, address: str, category: str | None, at: datetime) -> None:  # noqa: B027
         """An import or restore makes the address mailable again without an act of the person:
         the vendor's traces (if any) say so."""
 
@@ -156,15 +168,28 @@ class HubTwin(Twin):
 
     @abstractmethod
     def add_record(
-        self, person: Person, states: Mapping[str, State], at: datetime, *, global_out: bool = False,
-        lead: bool = False, governance: Governance | None = None,
+        self,
+        person: Person,
+        states: Mapping[str, State],
+        at: datetime,
+        *,
+        global_out: bool = False,
+        lead: bool = False,
+        governance: Governance | None = None,
     ) -> int:
         """A contact or lead; several may share an address. Returns the record id."""
 
     @abstractmethod
     def set_preference(
-        self, address: str, category: str | None, state: State, act: Act, *,
-        fault: HistoryFault | None = None, record_id: int | None = None, at_recorded: datetime | None = None,
+        self,
+        address: str,
+        category: str | None,
+        state: State,
+        act: Act,
+        *,
+        fault: HistoryFault | None = None,
+        record_id: int | None = None,
+        at_recorded: datetime | None = None,
     ) -> None:
         """A field changes on every record of the address (or on one), with its history entry
         (spoilt by `fault`)."""
