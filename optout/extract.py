@@ -27,7 +27,7 @@ from optout.vendors.base import Connector, Context, ReadRequest, Stream, SystemC
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
-"""Reads of one stream before a transient failure makes it incomplete; each goes on at the cursor."""
+"""Reads of one stream before a transient failure makes it incomplete, each from the cursor on."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def _read_system(
         if known is None or not known.is_complete:
             known = _read_stream(connector, stream, landing, night, overlap)
         manifests.append(known)
-        verdict = "skipped" if known.is_skipped else "complete" if known.is_complete else "INCOMPLETE"
+        verdict = (
+            "skipped" if known.is_skipped else "complete" if known.is_complete else "INCOMPLETE"
+        )
         progress(f"{known.system} {known.stream}: {known.rows} rows, {verdict}")
     return manifests
 
@@ -156,6 +158,7 @@ def _read_with_retries(
             if not isinstance(error, Transient) or attempt == ATTEMPTS:
                 writer.interrupted(str(error))
                 return
+            writer.flush()
         except OptoutError:
             raise
         except Exception as error:

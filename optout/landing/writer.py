@@ -124,8 +124,7 @@ class StreamWriter:
         self._close(is_complete=False, why_not=why)
 
     def interrupted(self, why: str) -> None:
-        """The read was cut off by an error: the next attempt goes on at the cursor."""
-        self._pending_cursor = self.cursor
+        """The read was cut off by an error: the next attempt goes on after the last whole page."""
         self._close(is_complete=False, why_not=why)
 
     def skipped(self, why: str) -> None:
