@@ -1,0 +1,126 @@
+"""Opens the one DuckDB file: migrated, locked, quiet, and with errors that people understand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from optout.errors import LockedError, WarehouseError
+from optout.files import make_dir
+
+FILE = "optout.duckdb"
+_CONFIG: dict[str, Any] = {
+    # One configuration for every connection of a process: DuckDB refuses a second, different one.
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+_MIGRATION = re.compile(r"^(\d{4})_\w+\.sql$")
+
+
+class Warehouse:
+    """The database of one installation. One writer at a time; readers use the published copy."""
+
+    def __init__(self, data_dir: Path, *, memory_limit: str | None = None) -> None:
+        self.path = data_dir / FILE
+        self._memory_limit = memory_limit
+
+    @contextmanager
+    def writer(self) -> Iterator[DuckDBPyConnection]:
+        """A read-write connection on the newest schema; LockedError, WarehouseError."""
+        make_dir(self.path.parent)
+        is_new = not self.path.exists()
+        con = self._connect(read_only=False)
+        try:
+            if is_new:
+                self.path.chmod(0o600)
+            self._prepare(con)
+            migrate(con)
+            yield con
+        finally:
+            con.close()
+
+    @contextmanager
+    def reader(self) -> Iterator[DuckDBPyConnection]:
+        """A read-only connection; raises WarehouseError where no night was ever loaded."""
+        if not self.path.exists():
+            raise WarehouseError("there is no warehouse yet", mend="Run `optout run` first")
+        con = self._connect(read_only=True)
+        try:
+            self._prepare(con)
+            yield con
+        finally:
+            con.close()
+
+    def _connect(self, *, read_only: bool) -> DuckDBPyConnection:
+        try:
+            return duckdb.connect(str(self.path), read_only=read_only, config=_CONFIG)
+        except duckdb.Error as error:
+            raise _told(error, self.path) from None
+
+    def _prepare(self, con: DuckDBPyConnection) -> None:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET enable_progress_bar = false")
+        con.execute("SET preserve_insertion_order = false")
+        if self._memory_limit:
+            con.execute("SET memory_limit = $limit", {"limit": self._memory_limit})
+
+
+def migrate(con: DuckDBPyConnection) -> None:
+    """Bring the schema to the newest version, each step in a transaction of its own."""
+    con.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
+    row = con.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+    current = row[0] if row else 0
+    known = migrations()
+    if current > max(known):
+        raise WarehouseError(
+            f"the warehouse has schema version {current}, this program knows {max(known)}",
+            mend="Use the newer version of optout that wrote it",
+        )
+    for version in sorted(v for v in known if v > current):
+        con.execute("BEGIN")
+        con.execute(known[version])
+        con.execute("INSERT INTO schema_version VALUES ($version)", {"version": version})
+        con.execute("COMMIT")
+
+
+def migrations() -> dict[int, str]:
+    """Version → SQL of every migration, oldest first."""
+    found: dict[int, str] = {}
+    for file in files("optout.warehouse").joinpath("migrations").iterdir():
+        match = _MIGRATION.match(file.name)
+        if match:
+            found[int(match[1])] = file.read_text(encoding="utf-8")
+    return dict(sorted(found.items()))
+
+
+@contextmanager
+def transaction(con: DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing."""
+    con.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    con.execute("COMMIT")
+
+
+def _told(error: duckdb.Error, path: Path) -> LockedError | WarehouseError:
+    text = str(error)
+    if "lock" in text.lower():
+        holder = re.search(r"PID (\d+)", text)
+        who = f"process {holder[1]}" if holder else "another process"
+        return LockedError(f"{path.name} is being written by {who}", mend="Wait until it has ended")
+    if isinstance(error, duckdb.IOException | duckdb.SerializationException):
+        return WarehouseError(
+            f"{path.name} cannot be opened: it is damaged, unreadable or of another version",
+            mend="Restore it from a back-up; the landing files allow a replay",
+        )
+    return WarehouseError(f"{path.name} cannot be opened ({type(error).__name__})")

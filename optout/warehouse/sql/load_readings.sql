@@ -1,0 +1,114 @@
+-- Tonight's readings of one system against what was known: `core.observation` is change-only.
+-- $files: reading files; temp table stream_read(stream, owner_prefix ...) is made by load.py.
+
+CREATE OR REPLACE TEMP TABLE tonight_raw AS
+SELECT
+    r.* EXCLUDE (filename, file_row_number, raw),
+    s.stream AS read_stream,
+    s.read_at,
+    coalesce(o.owner, s.stream) AS stream,
+    s.is_snapshot AND s.is_full AND s.is_complete AS is_truth,
+    r.filename AS part,
+    r.file_row_number AS part_row
+FROM read_parquet($files, filename = true, file_row_number = true) AS r
+JOIN part_stream AS p ON p.part = r.filename
+JOIN stream_read AS s ON s.stream = p.stream
+LEFT JOIN stream_owner AS o
+    ON o.stream = s.stream AND starts_with(r.store, o.store_prefix);
+
+-- A complete full read is the truth of its store: what a feed of changes said beside it is older.
+CREATE OR REPLACE TEMP TABLE tonight AS
+SELECT * EXCLUDE (rank_in_night)
+FROM (
+    SELECT
+        t.*,
+        row_number() OVER (
+            PARTITION BY t.stream, t.store, t.record_id
+            ORDER BY t.is_truth DESC, t.deleted DESC, t.modified_at DESC NULLS LAST,
+                     t.part DESC, t.part_row DESC
+        ) AS rank_in_night
+    FROM tonight_raw AS t
+    WHERE t.is_truth OR t.stream NOT IN (SELECT stream FROM stream_read WHERE is_snapshot AND is_full AND is_complete)
+)
+WHERE rank_in_night = 1;
+
+CREATE OR REPLACE TEMP TABLE known AS
+SELECT k.*
+FROM core.observation AS k
+WHERE k.system = $system AND k.night_to IS NULL
+  AND (
+        EXISTS (SELECT 1 FROM stream_read AS s
+                WHERE s.stream = k.stream AND s.is_snapshot AND s.is_full AND s.is_complete)
+     OR EXISTS (SELECT 1 FROM tonight AS t
+                WHERE t.stream = k.stream AND t.store = k.store AND t.record_id = k.record_id)
+  );
+
+-- Records that say something else than before, or are new. A stamp that moved alone is no news.
+CREATE OR REPLACE TEMP TABLE news AS
+SELECT
+    t.*,
+    k.record_id IS NOT NULL AS was_known,
+    coalesce(k.seen_in, 0) | t.ins | t.sends AS seen_in,
+    CASE WHEN k.record_id IS NULL THEN l.read_at
+         ELSE greatest(coalesce(l.read_at, k.valid_from), k.valid_from) END AS seen_after
+FROM tonight AS t
+LEFT JOIN known AS k
+    ON k.stream = t.stream AND k.store = t.store AND k.record_id = t.record_id
+LEFT JOIN last_read AS l ON l.stream = t.stream
+WHERE NOT t.deleted
+  AND (
+        k.record_id IS NULL
+     OR (k.contact_key, k.ins, k.outs, k.category_outs, k.weak_outs, k.sends, k.blocks,
+         k.store_blocks, k.unclear, k.global_out, k.undeliverable, k.complained, k.present,
+         k.in_explicit, k.in_global)
+        IS DISTINCT FROM
+        (t.contact_key, t.ins, t.outs, t.category_outs, t.weak_outs, t.sends, t.blocks,
+         t.store_blocks, t.unclear, t.global_out, t.undeliverable, t.complained, t.present,
+         t.in_explicit, t.in_global)
+     OR k.in_at IS DISTINCT FROM t.in_at
+     OR k.in_source IS DISTINCT FROM t.in_source
+  );
+
+-- Records that are gone: told by a feed, or absent from a complete full read of their store.
+CREATE OR REPLACE TEMP TABLE gone AS
+SELECT k.stream, k.store, k.record_id
+FROM known AS k
+JOIN tonight AS t
+    ON t.stream = k.stream AND t.store = k.store AND t.record_id = k.record_id
+WHERE t.deleted
+UNION
+SELECT k.stream, k.store, k.record_id
+FROM known AS k
+JOIN stream_read AS s ON s.stream = k.stream
+WHERE s.is_snapshot AND s.is_full AND s.is_complete
+  AND NOT EXISTS (
+        SELECT 1 FROM tonight AS t
+        WHERE t.stream = k.stream AND t.store = k.store AND t.record_id = k.record_id
+  );
+
+UPDATE core.observation AS o
+SET night_to = $night, is_deleted = true
+FROM gone AS g
+WHERE o.system = $system AND o.night_to IS NULL
+  AND o.stream = g.stream AND o.store = g.store AND o.record_id = g.record_id;
+
+UPDATE core.observation AS o
+SET night_to = $night
+FROM news AS n
+WHERE o.system = $system AND o.night_to IS NULL AND n.was_known
+  AND o.stream = n.stream AND o.store = n.store AND o.record_id = n.record_id;
+
+INSERT INTO core.observation BY NAME
+SELECT
+    $system AS system, stream, store, record_id, contact_key, ins, outs, category_outs, weak_outs,
+    sends, blocks, store_blocks, unclear, seen_in, global_out, undeliverable, complained, present,
+    in_at, in_source, in_explicit, in_global, created_at, modified_at, seen_after,
+    read_at AS valid_from, $night AS night_from, NULL AS night_to, false AS is_deleted
+FROM news;
+
+INSERT INTO core.identity BY NAME
+SELECT t.contact_key, any_value(t.address) AS address, $key_id AS key_id, $night AS first_night
+FROM tonight_raw AS t
+WHERE t.contact_key IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM core.identity AS i WHERE i.contact_key = t.contact_key)
+GROUP BY t.contact_key;
