@@ -1,0 +1,1 @@
+"""Asking vendors over HTTP: connectors import `optout.http.client` and `optout.http.pagination`."""

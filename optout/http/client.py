@@ -2,57 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, TypeVar
 
+import orjson
+from requests.adapters import BaseAdapter
 
-@dataclass(frozen=True)
-class Limit:
-    """A vendor's limit: `requests` per `seconds`, or `concurrent` requests at a time."""
+from optout import __version__
+from optout.errors import ConfigurationError, RateLimited, SourceError, UnexpectedAnswer
+from optout.http.download import open_file
+from optout.http.limits import Limit, shared_limiter
+from optout.http.options import Answer, HttpOptions
+from optout.http.redact import Redactor
+from optout.http.retry import RetryPolicy
+from optout.http.stats import HttpStats
+from optout.http.transport import FAILURES, Timeouts, Transport, Wire, failure
+from optout.http.urls import BaseUrl
+from optout.http.verdict import Asked, judge
 
-    requests: int | None = None
-    seconds: float = 1.0
-    concurrent: int | None = None
+__all__ = ["Answer", "HttpClient", "HttpOptions", "HttpStats", "Limit"]
 
+USER_AGENT = f"optout/{__version__}"
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+_log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Answer:
-    """A vendor's answer: `data` is the parsed JSON (None for an empty body)."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: Any
-    body: bytes = b""
-
-
-@dataclass(frozen=True)
-class HttpOptions:
-    """A vendor's way of being asked, and its ways of saying no."""
-
-    headers: Mapping[str, str] = field(default_factory=dict)
-    basic_auth: tuple[str, str] | None = None
-    limits: tuple[Limit, ...] = ()
-    retry_after: Callable[[Answer], float | None] | None = None
-    """Seconds to wait by the vendor's own header or body, besides the standard Retry-After."""
-    is_limited: Callable[[Answer], bool] | None = None
-    """Other answers than 429 that mean 'too many' (Mailchimp's bare 403)."""
-    refusal: Callable[[Answer], str | None] | None = None
-    """Says why an answer with status 2xx is an error after all."""
-    connect_timeout: float = 10.0
-    read_timeout: float = 120.0
-
-
-@dataclass
-class HttpStats:
-    """What the requests of one read cost; goes into the manifest and the extraction page."""
-
-    requests: int = 0
-    retries: int = 0
-    rate_limited: int = 0
-    waited_seconds: float = 0.0
-    failed: int = 0
-    latency_seconds: list[float] = field(default_factory=list)
+T = TypeVar("T")
 
 
 class HttpClient:
@@ -61,24 +42,214 @@ class HttpClient:
     `template` is the path with placeholders (`/lists/{id}/members`): what errors and logs say
     instead of the path. A `path` may be an absolute URL of the same origin (a vendor's next link);
     another host is refused, as is a redirect to one.
+
+    `adapter`, `sleep`, `clock` (seconds that never go back), `wall` (the time of day, for waits
+    told as a date) and `rng` (jitter) are for tests.
     """
 
     stats: HttpStats
 
-    def __init__(self, system: str, base_url: str, options: HttpOptions, *, secrets: tuple[str, ...] = ()) -> None:
-        raise NotImplementedError
+    def __init__(
+        self,
+        system: str,
+        base_url: str,
+        options: HttpOptions,
+        *,
+        secrets: tuple[str, ...] = (),
+        retry: RetryPolicy | None = None,
+        adapter: BaseAdapter | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rng: Random | None = None,
+    ) -> None:
+        self.system = system
+        self.stats = HttpStats()
+        self._options = options
+        self._base = BaseUrl(system, base_url, allow_plain_http=options.allow_plain_http)
+        self._headers = _standing_headers(system, options)
+        self._retry = retry or RetryPolicy()
+        self._sleep, self._clock, self._wall = sleep, clock, wall
+        self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
+        credential = _credential(self._headers, secrets)
+        self._redact = Redactor((*secrets, *(options.basic_auth or ())))
+        self._limiter = shared_limiter(
+            self._base.origin, credential, options.limits, clock=clock, sleep=sleep
+        )
+        timeouts = Timeouts(options.connect_timeout, options.read_timeout, options.total_timeout)
+        self._transport = Transport(base_url, timeouts, adapter=adapter, clock=clock)
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, template: str | None = None,
-            headers: Mapping[str, str] | None = None, ok: tuple[int, ...] = (200,)) -> Answer:
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        template: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        ok: tuple[int, ...] = (200,),
+    ) -> Answer:
         """GET; an answer with a status in `ok`, else a SourceError after bounded retries."""
-        raise NotImplementedError
+        return self._ask("GET", path, params, None, template, headers, ok)
 
-    def post(self, path: str, json: Any = None, params: Mapping[str, Any] | None = None, *,
-             template: str | None = None, headers: Mapping[str, str] | None = None,
-             ok: tuple[int, ...] = (200, 201, 202)) -> Answer:
+    def post(
+        self,
+        path: str,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+        *,
+        template: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        ok: tuple[int, ...] = (200, 201, 202),
+    ) -> Answer:
         """POST of a reading or otherwise repeatable kind (searches, exports, acknowledgements)."""
-        raise NotImplementedError
+        body = None if json is None else orjson.dumps(json)
+        return self._ask("POST", path, params, body, template, headers, ok)
 
     def download(self, url: str, *, template: str = "{download}") -> Iterator[bytes]:
         """Stream a file that the vendor points to, on any host, without our credential."""
-        raise NotImplementedError
+        asked = Asked(self.system, f"GET {template}", "GET", (200,))
+        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+        opened = self._persist(
+            lambda: open_file(self._transport, asked, url, headers, self._wall()), self._rest
+        )
+        return opened.chunks()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        body: bytes | None,
+        template: str | None,
+        headers: Mapping[str, str] | None,
+        ok: tuple[int, ...],
+    ) -> Answer:
+        """Ask until there is an answer, or no further try is worth it."""
+        endpoint = self._redact(template or path.partition("?")[0])
+        asked = Asked(self.system, f"{method} {endpoint}", method, ok)
+        url = self._base.join(path, params, request=asked.request)
+        sent = self._headers
+        if headers or body is not None:
+            sent = {**sent, **(headers or {}), "User-Agent": USER_AGENT}
+            _check_headers(self.system, sent)
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        return self._persist(
+            lambda: self._once(asked, endpoint, url, sent, body), self._limiter.pause
+        )
+
+    def _persist(
+        self,
+        once: Callable[[], T | SourceError],
+        pause: Callable[[float], None],
+    ) -> T:
+        """What `once` returns, after as many tries as the policy allows; raises its last error."""
+        began = self._clock()
+        tries = 1
+        while isinstance(outcome := once(), SourceError):
+            limited = isinstance(outcome, RateLimited)
+            self.stats.count(failed=1, rate_limited=int(limited))
+            wait = self._retry.wait(outcome, tries, self._clock() - began, self._rng)
+            _log.info(
+                "%s; try %d, %s",
+                outcome,
+                tries,
+                "last" if wait is None else f"next in {wait:.1f} s",
+            )
+            if wait is None:
+                self.stats.count(gave_up=1)
+                raise outcome
+            if limited:
+                pause(wait)
+            else:
+                self._rest(wait)
+            tries += 1
+            self.stats.count(retries=1)
+        return outcome
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next try of this question only."""
+        self._sleep(seconds)
+        self.stats.count(waited=seconds)
+
+    def _once(
+        self,
+        asked: Asked,
+        endpoint: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Answer | SourceError:
+        """One try: follows redirects at the same origin, returns what it comes to."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            wire = self._exchange(asked, endpoint, url, headers, body)
+            if isinstance(wire, SourceError):
+                return wire
+            location = wire.headers.get("Location", "")
+            if wire.status not in _REDIRECTS or wire.status in asked.ok or not location:
+                return judge(
+                    asked, wire.status, wire.headers, wire.body, self._options, self._wall()
+                )
+            if asked.method != "GET" and wire.status not in (307, 308):
+                return asked.error(
+                    UnexpectedAnswer, "a redirect that drops the body", status=wire.status
+                )
+            try:
+                url = self._base.same_origin(location, request=asked.request, seen_from=url)
+            except UnexpectedAnswer as refused:
+                return refused
+        return asked.error(UnexpectedAnswer, "redirected without end")
+
+    def _exchange(
+        self,
+        asked: Asked,
+        endpoint: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Wire | SourceError:
+        """One request over the wire, within the limits, counted."""
+        with self._limiter.slot(endpoint) as waited:
+            began = self._clock()
+            received = 0
+            try:
+                wire = self._transport.exchange(asked.method, url, headers, body)
+                received = len(wire.body)
+                return wire
+            except FAILURES as cause:
+                kind, verdict = failure(cause)
+            finally:
+                self.stats.count_request(
+                    waited=waited, seconds=self._clock() - began, received=received
+                )
+        # Made outside the handler: its cause, which holds the URL, does not travel along.
+        return asked.error(kind, verdict)
+
+
+def _standing_headers(system: str, options: HttpOptions) -> dict[str, str]:
+    """The headers of every request."""
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", **options.headers}
+    if options.basic_auth is not None:
+        pair = ":".join(options.basic_auth).encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode('ascii')}"
+    headers["User-Agent"] = USER_AGENT
+    _check_headers(system, headers)
+    return headers
+
+
+def _check_headers(system: str, headers: Mapping[str, str]) -> None:
+    """Refuse what a header cannot carry, before a library complains and quotes the credential."""
+    for name, value in headers.items():
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise ConfigurationError(
+                f"the header {name} would hold a line break, a space at an end, or a letter "
+                "outside ASCII",
+                key=f"{system}.token_env" if name == "Authorization" else system,
+                mend="Set the variable again, without anything around the token.",
+            )
+
+
+def _credential(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str:
+    """A digest that tells credentials apart (limits are counted per credential)."""
+    known = headers.get("Authorization") or "\n".join(secrets)
+    return hashlib.sha256(known.encode()).hexdigest()

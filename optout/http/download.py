@@ -1,0 +1,81 @@
+"""Files that a vendor points to: streamed, without our credential, complete or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import requests
+
+from optout.errors import BrokenAnswer, SourceError, UnexpectedAnswer
+from optout.http.options import HttpOptions
+from optout.http.transport import FAILURES, Transport, environment, failure
+from optout.http.urls import is_loopback
+from optout.http.verdict import Asked, judge
+
+CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file whose transfer has begun."""
+
+    asked: Asked
+    response: requests.Response
+    length: int | None
+    """Bytes by Content-Length; None where the server does not tell."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file's bytes as they are stored (a .gz stays one).
+
+        Raises BrokenAnswer if it ends short, Unreachable if the connection breaks.
+        """
+        received = 0
+        try:
+            while chunk := self._next():
+                received += len(chunk)
+                yield chunk
+        finally:
+            self.response.close()
+        if self.length is not None and received != self.length:
+            raise self.asked.error(BrokenAnswer, "the file is shorter than announced")
+
+    def _next(self) -> bytes:
+        """The next bytes; none at the end."""
+        try:
+            data: bytes = self.response.raw.read(CHUNK, decode_content=False)
+            return data
+        except FAILURES as cause:
+            kind, verdict = failure(cause)
+        raise self.asked.error(kind, verdict)
+
+
+def open_file(
+    transport: Transport, asked: Asked, url: str, headers: dict[str, str], now: datetime
+) -> OpenFile | SourceError:
+    """Begin the transfer of `url`, or say why not."""
+    parts = urlsplit(url)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if not safe or not parts.hostname or "@" in parts.netloc:
+        return asked.error(UnexpectedAnswer, "the file's URL is not https")
+    try:
+        response = transport.open("GET", url, headers, None, environment(url))
+    except FAILURES as cause:
+        kind, verdict = failure(cause)
+    else:
+        return _opened(asked, response, now)
+    return asked.error(kind, verdict)
+
+
+def _opened(asked: Asked, response: requests.Response, now: datetime) -> OpenFile | SourceError:
+    """The file, if the server gives it."""
+    if response.status_code == 200:
+        told = response.headers.get("Content-Length", "")
+        return OpenFile(asked, response, int(told) if told.isdigit() else None)
+    response.close()
+    found = judge(asked, response.status_code, response.headers, b"", HttpOptions(), now)
+    if isinstance(found, SourceError):
+        return found
+    return asked.error(UnexpectedAnswer, "not a file", status=response.status_code)

@@ -1,0 +1,158 @@
+"""One exchange over the wire on requests' adapter: pooled, timed out, its failures named.
+
+requests' Session is left out on purpose: it reads ~/.netrc (which would replace our credential),
+keeps cookies, follows redirects, and costs more time than the exchange itself. Proxy and
+certificate settings of the environment are honoured, read once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import (
+    DecodeError,
+    HTTPError,
+    IncompleteRead,
+    ReadTimeoutError,
+)
+
+from optout.errors import BrokenAnswer, SourceError, Unreachable
+
+POOL_SIZE = 32
+"""Connections kept open per host: above the most workers that any connector uses."""
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds to connect, without a byte, and for one whole answer."""
+
+    connect: float
+    read: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What came back, undigested."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TooSlow(Exception):
+    """The whole answer took longer than it may."""
+
+
+class Transport:
+    """Sends prepared requests; thread-safe, keeps connections alive."""
+
+    def __init__(
+        self,
+        base_url: str,
+        timeouts: Timeouts,
+        *,
+        adapter: BaseAdapter | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._adapter = adapter or HTTPAdapter(pool_connections=4, pool_maxsize=POOL_SIZE)
+        self._timeouts = timeouts
+        self._clock = clock
+        self._environment = environment(base_url)
+
+    def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Wire:
+        """One request and its whole answer. Raises what requests and urllib3 raise, and TooSlow;
+        `failure` turns any of it into our words."""
+        deadline = self._clock() + self._timeouts.total
+        response = self.open(method, url, headers, body)
+        try:
+            chunks = []
+            for chunk in response.raw.stream(_CHUNK, decode_content=True):
+                chunks.append(chunk)
+                if self._clock() > deadline:
+                    raise TooSlow
+        finally:
+            response.close()
+        return Wire(response.status_code, response.headers, b"".join(chunks))
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        environment: Mapping[str, Any] | None = None,
+    ) -> requests.Response:
+        """One request; the answer's body is not read yet."""
+        request = requests.PreparedRequest()
+        request.method = method
+        request.url = url
+        request.headers = CaseInsensitiveDict(headers)
+        request.body = body
+        if body is not None:
+            request.headers["Content-Length"] = str(len(body))
+        return self._adapter.send(
+            request,
+            stream=True,
+            timeout=(self._timeouts.connect, self._timeouts.read),
+            **(environment or self._environment),
+        )
+
+
+def environment(url: str) -> dict[str, Any]:
+    """Proxies, certificate bundle and client certificate for this host by the environment."""
+    with requests.Session() as session:
+        settings = session.merge_environment_settings(url, {}, None, None, None)
+    # A bundle of one's own is verification too; nothing can switch verification off.
+    return {
+        "proxies": settings["proxies"],
+        "verify": settings["verify"] if isinstance(settings["verify"], str) else True,
+        "cert": settings["cert"],
+    }
+
+
+FAILURES: tuple[type[Exception], ...] = (
+    requests.RequestException,
+    HTTPError,
+    OSError,
+    TooSlow,
+)
+
+
+def failure(cause: BaseException) -> tuple[type[SourceError], str]:
+    """What a failed exchange means, without anything that the cause holds (it may hold the URL)."""
+    chain = tuple(_chain(cause))
+    if any(isinstance(one, IncompleteRead) for one in chain):
+        return BrokenAnswer, "the answer was cut off"
+    if any(isinstance(one, DecodeError) for one in chain):
+        return BrokenAnswer, "the answer's compression is damaged"
+    if any(isinstance(one, requests.ConnectTimeout) for one in chain):
+        return Unreachable, "no connection in time"
+    if any(isinstance(one, (requests.Timeout, ReadTimeoutError, TooSlow)) for one in chain):
+        return Unreachable, "no answer in time"
+    if any(isinstance(one, requests.exceptions.SSLError) for one in chain):
+        return Unreachable, "no trusted TLS connection"
+    if any(isinstance(one, requests.exceptions.ProxyError) for one in chain):
+        return Unreachable, "the proxy could not be used"
+    return Unreachable, "the connection failed or broke"
+
+
+def _chain(cause: BaseException) -> Iterator[BaseException]:
+    """The exception and what it wraps, however it wraps it."""
+    seen: list[BaseException] = []
+    todo: list[object] = [cause]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, BaseException) and one not in seen:
+            seen.append(one)
+            yield one
+            todo += [*one.args, one.__cause__, one.__context__, getattr(one, "reason", None)]
