@@ -51,6 +51,7 @@ class MemoryOutput:
         self.state: Mapping[str, Any] | None = None
         self.vendor_total: int | None = None
         self.read_total: int | None = None
+        self.is_full: bool | None = None
         self.pages = 0
         self._durable = len(self.rows)
         self._durable_cursor = cursor
@@ -86,8 +87,10 @@ class MemoryOutput:
         read_total: int | None = None,
         state: Mapping[str, Any] | None = None,
         note: str | None = None,
+        is_full: bool | None = None,
     ) -> None:
         """End the stream; a difference of totals makes it incomplete, as in the real writer."""
+        self.is_full = is_full
         self._step("complete", self._complete, vendor_total, read_total, state, note)
 
     def incomplete(self, why: str) -> None:
