@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from optout.errors import OptoutError, SourceError, Transient
 from optout.http.client import HttpClient
@@ -22,23 +21,19 @@ from optout.landing.store import Landing
 from optout.landing.writer import StreamWriter
 from optout.settings import Secrets, Settings
 from optout.vendors import VENDORS
-from optout.vendors.base import Connector, Context, ReadRequest, Stream, SystemConfig
+from optout.vendors.base import (
+    Connector,
+    Context,
+    ReadRequest,
+    Stream,
+    StreamMemory,
+    SystemConfig,
+)
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """Reads of one stream before a transient failure makes it incomplete, each from the cursor on."""
-
-
-@dataclass(frozen=True)
-class StreamMemory:
-    """What the warehouse knows of a stream from earlier nights."""
-
-    since: datetime | None = None
-    """Begin of the last complete, loaded read."""
-    full_night: date | None = None
-    """The last night on which it was read completely and in full."""
-    state: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

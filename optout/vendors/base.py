@@ -51,6 +51,17 @@ class ReadRequest:
     """The moment of the read (the run's clock); defaults to the cut-off."""
 
 
+@dataclass(frozen=True)
+class StreamMemory:
+    """What the warehouse knows of a stream from earlier nights."""
+
+    since: datetime | None = None
+    """Begin of the last complete, loaded read."""
+    full_night: date | None = None
+    """The last night on which it was read completely and in full."""
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
 class StreamOutput(Protocol):
     """Where a connector puts its rows; `optout.landing.StreamWriter` is the real one.
 

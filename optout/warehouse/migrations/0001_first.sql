@@ -5,6 +5,194 @@ CREATE SCHEMA core;
 CREATE SCHEMA audit;
 CREATE SCHEMA mart;
 
+-- `raw`: the landing of each system's last loaded night, typed; one table a kind of record
+-- (optout.records), addresses still beside their keys. Replaced whole with every load.
+CREATE TABLE raw.manifest (
+    system          VARCHAR NOT NULL,
+    stream          VARCHAR NOT NULL,
+    night           DATE NOT NULL,
+    manifest_hash   VARCHAR NOT NULL,
+    is_complete     BOOLEAN NOT NULL,
+    is_full         BOOLEAN NOT NULL,
+    is_snapshot     BOOLEAN NOT NULL,
+    is_skipped      BOOLEAN NOT NULL,
+    why_not         VARCHAR,
+    read_at         TIMESTAMP NOT NULL,
+    finished_at     TIMESTAMP,
+    vendor_total    BIGINT,
+    read_total      BIGINT,
+    row_count       BIGINT NOT NULL,
+    finding_count   BIGINT NOT NULL,
+    requests        BIGINT,
+    retries         BIGINT,
+    rate_limited    BIGINT,
+    waited_seconds  DOUBLE,
+    latency_seconds DOUBLE,
+    failed_requests BIGINT,
+    revision        VARCHAR,
+    note            VARCHAR,
+    state           VARCHAR                  -- JSON for the stream's next night
+);
+
+-- Which snapshot stream owns the readings that a feed of changes brings.
+CREATE TABLE raw.stream_owner (
+    system       VARCHAR NOT NULL,
+    stream       VARCHAR NOT NULL,
+    store_prefix VARCHAR NOT NULL,
+    owner        VARCHAR NOT NULL
+);
+
+CREATE TABLE raw.reading (
+    system        VARCHAR NOT NULL,
+    stream        VARCHAR NOT NULL,
+    night         DATE NOT NULL,
+    read_at       TIMESTAMP NOT NULL,
+    part          VARCHAR NOT NULL,
+    part_row      BIGINT NOT NULL,
+    contact_key   UUID,
+    store         VARCHAR,
+    record_id     VARCHAR,
+    address       VARCHAR,
+    ins           INTEGER,
+    outs          INTEGER,
+    sends         INTEGER,
+    blocks        INTEGER,
+    store_blocks  INTEGER,
+    unclear       INTEGER,
+    category_outs INTEGER,
+    weak_outs     INTEGER,
+    global_out    BOOLEAN,
+    in_at         TIMESTAMP,
+    in_source     VARCHAR,
+    in_explicit   BOOLEAN,
+    in_global     BOOLEAN,
+    undeliverable BOOLEAN,
+    complained    BOOLEAN,
+    present       BOOLEAN,
+    deleted       BOOLEAN,
+    created_at    TIMESTAMP,
+    modified_at   TIMESTAMP
+);
+
+CREATE TABLE raw.consent (
+    system          VARCHAR NOT NULL,
+    stream          VARCHAR NOT NULL,
+    night           DATE NOT NULL,
+    read_at         TIMESTAMP NOT NULL,
+    part            VARCHAR NOT NULL,
+    part_row        BIGINT NOT NULL,
+    contact_key     UUID,
+    store           VARCHAR,
+    record_id       VARCHAR,
+    address         VARCHAR,
+    country         VARCHAR,
+    method          VARCHAR,
+    basis           VARCHAR,
+    basis_date      DATE,
+    basis_ref       VARCHAR,
+    last_updated_at TIMESTAMP,
+    update_source   VARCHAR,
+    update_reason   VARCHAR,
+    consent_ip      VARCHAR
+);
+
+CREATE TABLE raw.change (
+    system        VARCHAR NOT NULL,
+    stream        VARCHAR NOT NULL,
+    night         DATE NOT NULL,
+    read_at       TIMESTAMP NOT NULL,
+    part          VARCHAR NOT NULL,
+    part_row      BIGINT NOT NULL,
+    contact_key   UUID,
+    event_id      VARCHAR,
+    feed          VARCHAR,
+    record_id     VARCHAR,
+    address       VARCHAR,
+    category      VARCHAR,
+    old           VARCHAR,
+    new           VARCHAR,
+    occurred_at   TIMESTAMP,
+    occurred_from TIMESTAMP,
+    time_kind     VARCHAR,
+    received_at   TIMESTAMP,
+    effective_at  TIMESTAMP,
+    source        VARCHAR,
+    explicit      BOOLEAN,
+    channel       VARCHAR,
+    actor         VARCHAR,
+    reason        VARCHAR,
+    ip            VARCHAR,
+    user_agent    VARCHAR,
+    campaign_id   VARCHAR,
+    store         VARCHAR,
+    evidence_ref  VARCHAR,
+    position      INTEGER,
+    missing       VARCHAR
+);
+
+CREATE TABLE raw.mail_event (
+    system        VARCHAR NOT NULL,
+    stream        VARCHAR NOT NULL,
+    night         DATE NOT NULL,
+    read_at       TIMESTAMP NOT NULL,
+    part          VARCHAR NOT NULL,
+    part_row      BIGINT NOT NULL,
+    contact_key   UUID,
+    event_id      VARCHAR,
+    kind          VARCHAR,
+    address       VARCHAR,
+    "at"          TIMESTAMP,
+    at_kind       VARCHAR,
+    campaign_id   VARCHAR,
+    message_id    VARCHAR,
+    categories    INTEGER,
+    transactional BOOLEAN,
+    bypass        BOOLEAN,
+    record_id     VARCHAR
+);
+
+CREATE TABLE raw.campaign (
+    system               VARCHAR NOT NULL,
+    stream               VARCHAR NOT NULL,
+    night                DATE NOT NULL,
+    read_at              TIMESTAMP NOT NULL,
+    part                 VARCHAR NOT NULL,
+    part_row             BIGINT NOT NULL,
+    campaign_id          VARCHAR,
+    name                 VARCHAR,
+    subject              VARCHAR,
+    sent_at              TIMESTAMP,
+    categories           INTEGER,
+    transactional        BOOLEAN,
+    from_name            VARCHAR,
+    from_address         VARCHAR,
+    reply_to             VARCHAR,
+    has_unsubscribe      BOOLEAN,
+    has_postal_address   BOOLEAN,
+    has_list_unsubscribe BOOLEAN,
+    sent_count           INTEGER,
+    delivered_count      INTEGER,
+    opt_out_count        INTEGER,
+    complaint_count      INTEGER
+);
+
+CREATE TABLE raw.finding (
+    system      VARCHAR NOT NULL,
+    stream      VARCHAR NOT NULL,
+    night       DATE NOT NULL,
+    read_at     TIMESTAMP NOT NULL,
+    part        VARCHAR NOT NULL,
+    part_row    BIGINT NOT NULL,
+    contact_key UUID,
+    code        VARCHAR,
+    store       VARCHAR,
+    record_id   VARCHAR,
+    field       VARCHAR,
+    detail      VARCHAR,
+    address     VARCHAR,
+    categories  INTEGER
+);
+
 -- One row a night: what was attempted, and from which moment it looks at the world.
 CREATE TABLE core.night (
     night       DATE PRIMARY KEY,
@@ -132,8 +320,8 @@ CREATE TABLE core.mail_event (
     system        VARCHAR NOT NULL,
     contact_key   UUID NOT NULL,
     kind          VARCHAR NOT NULL,
-    at            TIMESTAMP NOT NULL,
-    at_kind       VARCHAR NOT NULL,
+    occurred_at   TIMESTAMP NOT NULL,
+    time_kind     VARCHAR NOT NULL,
     campaign_id   VARCHAR,
     message_id    VARCHAR,
     categories    INTEGER NOT NULL,

@@ -39,7 +39,7 @@ CREATE OR REPLACE TEMP TABLE derived AS
 SELECT
     md5('in|' || system || '|' || store || '|' || record_id || '|' || coalesce(category, '*') || '|' || in_at)::UUID AS change_id,
     system, 'stamp' AS feed, contact_key, record_id, store, category,
-    NULL AS old_state, 'opted_in' AS new_state, in_at AS occurred_at, in_at AS occurred_from,
+    CAST(NULL AS VARCHAR) AS old_state, 'opted_in' AS new_state, in_at AS occurred_at, in_at AS occurred_from,
     'source' AS time_kind, in_source AS source, in_explicit AS is_explicit,
     CASE WHEN in_explicit THEN 'person' END AS actor
 FROM stamped
@@ -59,7 +59,8 @@ LEFT JOIN latest AS l
    AND l.category IS NOT DISTINCT FROM h.category
 WHERE l.out_at IS NULL OR l.in_at > l.out_at;
 
--- 3. An opt-in seen only by comparing two nights: no act of the person is known, it lifts nothing.
+-- 3. An opt-in seen only by comparing two nights. It is the person's act only if the hub's own
+--    record says that its last update, within the same interval, was (rule 3: nothing else lifts).
 INSERT INTO derived BY NAME
 SELECT
     md5('cmp|' || o.system || '|' || o.store || '|' || o.record_id || '|' || coalesce(c.category, '*') || '|' || $night)::UUID AS change_id,
@@ -67,7 +68,9 @@ SELECT
     'opted_out' AS old_state,
     CASE WHEN c.category IS NOT NULL AND (o.ins & c.bit) = 0 THEN 'not_set' ELSE 'opted_in' END AS new_state,
     o.valid_from AS occurred_at, o.seen_after AS occurred_from, 'estimated' AS time_kind,
-    'unknown' AS source, false AS is_explicit
+    CASE WHEN p.source IS NULL THEN 'unknown' ELSE p.source END AS source,
+    p.source IS NOT NULL AS is_explicit,
+    CASE WHEN p.source IS NOT NULL THEN 'person' END AS actor
 FROM core.observation AS o
 JOIN core.observation AS b
     ON b.system = o.system AND b.stream = o.stream AND b.store = o.store
@@ -75,6 +78,10 @@ JOIN core.observation AS b
 JOIN category_bit AS c
     ON (c.category IS NULL AND b.global_out AND NOT o.global_out)
     OR (c.category IS NOT NULL AND (b.category_outs & ~o.category_outs & c.bit) <> 0)
+LEFT JOIN core.consent AS g
+    ON g.system = o.system AND g.store = o.store AND g.record_id = o.record_id
+   AND g.last_updated_at > o.seen_after AND g.last_updated_at <= o.valid_from
+LEFT JOIN personal_source AS p ON p.source = g.update_source
 WHERE o.night_from = $night AND o.night_to IS NULL AND o.contact_key IS NOT NULL
   AND NOT EXISTS (
         SELECT 1 FROM core.change AS k
@@ -84,7 +91,8 @@ WHERE o.night_from = $night AND o.night_to IS NULL AND o.contact_key IS NOT NULL
           AND k.occurred_at > coalesce(o.seen_after, k.occurred_at - INTERVAL 1 SECOND)
   );
 
--- 4. An address was changed on a record: an opt-out of the old address follows to the new one.
+-- 4. An address was changed on a record: what stands for the old address follows to the new one.
+--    Opt-ins do not: the new address never gave them.
 INSERT INTO derived BY NAME
 SELECT DISTINCT ON (change_id)
     md5('adr|' || k.change_id || '|' || o.contact_key)::UUID AS change_id,
@@ -96,8 +104,14 @@ JOIN core.observation AS b
     ON b.system = o.system AND b.stream = o.stream AND b.store = o.store
    AND b.record_id = o.record_id AND b.night_to = o.night_from
    AND b.contact_key <> o.contact_key
-JOIN core.change AS k ON k.contact_key = b.contact_key
-WHERE $follow_address_change AND o.night_from = $night AND o.night_to IS NULL;
+JOIN core.change AS k ON k.contact_key = b.contact_key AND k.new_state = 'opted_out'
+WHERE $follow_address_change AND o.night_from = $night AND o.night_to IS NULL
+  AND NOT EXISTS (
+        SELECT 1 FROM core.change AS i
+        WHERE i.contact_key = k.contact_key AND i.new_state = 'opted_in' AND i.is_explicit
+          AND (i.category IS NULL OR i.category = k.category)
+          AND i.occurred_from > k.occurred_at
+  );
 
 INSERT INTO core.change BY NAME
 SELECT

@@ -1,9 +1,13 @@
 INSERT OR REPLACE INTO core.campaign BY NAME
-SELECT * EXCLUDE (rank_in_night)
+SELECT
+    c.* EXCLUDE (rank_in_night, stream, read_at, part, part_row)
 FROM (
     SELECT
-        $system AS system, $night AS night, c.* EXCLUDE (raw, filename),
-        row_number() OVER (PARTITION BY c.campaign_id ORDER BY c.filename DESC) AS rank_in_night
-    FROM read_parquet($files, filename = true) AS c
-)
-WHERE rank_in_night = 1;
+        r.*,
+        row_number() OVER (
+            PARTITION BY r.campaign_id ORDER BY r.part DESC, r.part_row DESC
+        ) AS rank_in_night
+    FROM raw.campaign AS r
+    WHERE r.system = $system
+) AS c
+WHERE c.rank_in_night = 1;

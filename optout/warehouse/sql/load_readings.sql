@@ -1,20 +1,22 @@
 -- Tonight's readings of one system against what was known: `core.observation` is change-only.
--- $files: reading files; temp table stream_read(stream, owner_prefix ...) is made by load.py.
 
-CREATE OR REPLACE TEMP TABLE tonight_raw AS
-SELECT
-    r.* EXCLUDE (filename, file_row_number, raw),
-    s.stream AS read_stream,
-    s.read_at,
-    coalesce(o.owner, s.stream) AS stream,
-    s.is_snapshot AND s.is_full AND s.is_complete AS is_truth,
-    r.filename AS part,
-    r.file_row_number AS part_row
-FROM read_parquet($files, filename = true, file_row_number = true) AS r
-JOIN part_stream AS p ON p.part = r.filename
-JOIN stream_read AS s ON s.stream = p.stream
-LEFT JOIN stream_owner AS o
-    ON o.stream = s.stream AND starts_with(r.store, o.store_prefix);
+CREATE OR REPLACE TEMP TABLE stream_read AS
+SELECT stream, read_at, is_snapshot AND is_full AND is_complete AND NOT is_skipped AS is_truth
+FROM raw.manifest
+WHERE system = $system;
+
+CREATE OR REPLACE TEMP TABLE last_read AS
+SELECT stream, max(read_at) AS read_at
+FROM core.source_read
+WHERE system = $system AND night < $night AND is_complete AND NOT is_skipped
+GROUP BY stream;
+
+CREATE OR REPLACE TEMP VIEW tonight_raw AS
+SELECT r.* EXCLUDE (stream), coalesce(o.owner, r.stream) AS stream, s.is_truth
+FROM raw.reading AS r
+JOIN stream_read AS s ON s.stream = r.stream
+LEFT JOIN raw.stream_owner AS o
+    ON o.system = r.system AND o.stream = r.stream AND starts_with(r.store, o.store_prefix);
 
 -- A complete full read is the truth of its store: what a feed of changes said beside it is older.
 CREATE OR REPLACE TEMP TABLE tonight AS
@@ -28,7 +30,8 @@ FROM (
                      t.part DESC, t.part_row DESC
         ) AS rank_in_night
     FROM tonight_raw AS t
-    WHERE t.is_truth OR t.stream NOT IN (SELECT stream FROM stream_read WHERE is_snapshot AND is_full AND is_complete)
+    WHERE t.system = $system
+      AND (t.is_truth OR t.stream NOT IN (SELECT stream FROM stream_read WHERE is_truth))
 )
 WHERE rank_in_night = 1;
 
@@ -38,7 +41,7 @@ FROM core.observation AS k
 WHERE k.system = $system AND k.night_to IS NULL
   AND (
         EXISTS (SELECT 1 FROM stream_read AS s
-                WHERE s.stream = k.stream AND s.is_snapshot AND s.is_full AND s.is_complete)
+                WHERE s.stream = k.stream AND s.is_truth)
      OR EXISTS (SELECT 1 FROM tonight AS t
                 WHERE t.stream = k.stream AND t.store = k.store AND t.record_id = k.record_id)
   );
@@ -80,7 +83,7 @@ UNION
 SELECT k.stream, k.store, k.record_id
 FROM known AS k
 JOIN stream_read AS s ON s.stream = k.stream
-WHERE s.is_snapshot AND s.is_full AND s.is_complete
+WHERE s.is_truth
   AND NOT EXISTS (
         SELECT 1 FROM tonight AS t
         WHERE t.stream = k.stream AND t.store = k.store AND t.record_id = k.record_id
@@ -105,10 +108,3 @@ SELECT
     in_at, in_source, in_explicit, in_global, created_at, modified_at, seen_after,
     read_at AS valid_from, $night AS night_from, NULL AS night_to, false AS is_deleted
 FROM news;
-
-INSERT INTO core.identity BY NAME
-SELECT t.contact_key, any_value(t.address) AS address, $key_id AS key_id, $night AS first_night
-FROM tonight_raw AS t
-WHERE t.contact_key IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM core.identity AS i WHERE i.contact_key = t.contact_key)
-GROUP BY t.contact_key;
