@@ -1,0 +1,188 @@
+"""The Klaviyo twin's answers about mail: metrics, events, campaigns, messages and templates."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+
+from optout.sandbox import klaviyo_query as kq
+from optout.sandbox import klaviyo_state as ks
+from optout.sandbox.klaviyo_query import Condition
+
+if TYPE_CHECKING:
+    from optout.sandbox.klaviyo import KlaviyoTwin
+
+REVISION = "2026-07-15"
+"""The only revision whose campaigns are served here; the next one gives them another shape."""
+
+_BOTH = ("greater-or-equal", "greater-than", "less-or-equal", "less-than")
+_EVENT_FILTERS: Mapping[str, tuple[str, ...]] = {
+    "metric_id": ("equals",), "profile_id": ("equals",), "datetime": _BOTH,
+}  # fmt: skip
+_CAMPAIGN_FILTERS: Mapping[str, tuple[str, ...]] = {
+    "messages.channel": ("equals",), "id": ("any",), "status": ("any", "equals"),
+    "archived": ("equals",), "created_at": _BOTH, "scheduled_at": _BOTH, "updated_at": _BOTH,
+}  # fmt: skip
+
+
+class Mail:
+    """The handlers; each takes a request and returns the body of the answer."""
+
+    def __init__(self, twin: KlaviyoTwin) -> None:
+        self._twin = twin
+
+    def metrics(self, request: Request) -> kq.Item:
+        """The account's metrics; their ids differ from account to account."""
+        kq.check_parameters(request, frozenset({"filter", "include", "page[cursor]"}))
+        integration = {"object": "integration", "id": "0rG4eQ", "key": "klaviyo",
+                       "name": "Klaviyo", "category": "Internal"}  # fmt: skip
+        when = "2020-01-01T00:00:00+00:00"
+        data = [
+            kq.resource(request, "metric", metric_id,
+                      {"name": name, "created": when, "updated": when, "integration": integration})
+            for name, metric_id in self._twin.metrics.items()
+        ]  # fmt: skip
+        return {"data": data, "links": {"self": str(request.url)}}
+
+    def events(self, request: Request) -> kq.Item:
+        """Events by metric and time; the newest first unless asked otherwise."""
+        kq.check_parameters(request, kq.PAGED)
+        size = kq.page_size(request, 200, 1000)
+        _, back = kq.sorting(request, ("datetime",), "-datetime")
+        conditions = kq.conditions(request, _EVENT_FILTERS)
+        found = [each for each in self._candidates(conditions) if _event_fits(each, conditions)]
+        found.sort(key=lambda each: (each.at, each.id), reverse=back)
+        page, links = kq.page_of(
+            request, found, size, self._twin.cursor_generation,
+            lambda each: [each.at.timestamp(), each.id], reverse=back,
+        )  # fmt: skip
+        include = kq.words(request, "include", ("metric", "profile", "attributions"))
+        body: kq.Item = {"data": [self._event(request, each) for each in page], "links": links}
+        if include:
+            body["included"] = self._included(request, page, include)
+        return body
+
+    def campaigns(self, request: Request) -> kq.Item:
+        """Campaigns of one channel: without a filter for it the vendor refuses."""
+        if request.headers["revision"] != REVISION:
+            raise kq.invalid("Campaigns are served in the shape of 2026-07-15 only.", "revision")
+        kq.check_parameters(request, kq.PAGED)
+        size = kq.page_size(request, 100, 100)
+        conditions = kq.conditions(request, _CAMPAIGN_FILTERS)
+        channels = [each.value for each in conditions if each.field == "messages.channel"]
+        if not channels:
+            raise kq.invalid("A channel filter is required to list campaigns.", "filter")
+        include = kq.words(request, "include", ("campaign-messages", "tags"))
+        found = [
+            each for each in self._twin.campaigns.values()
+            if not each.is_flow and channels == ["email"] and _campaign_fits(each, conditions)
+        ]  # fmt: skip
+        page, links = kq.page_of(
+            request, found, size, self._twin.cursor_generation, lambda each: [each.id]
+        )
+        body: kq.Item = {"data": [self._campaign(request, each) for each in page], "links": links}
+        if "campaign-messages" in include:
+            body["included"] = [self._message(request, each) for each in page]
+        return body
+
+    def message(self, request: Request) -> kq.Item:
+        """One message of a campaign, with its template if asked for."""
+        kq.check_parameters(request, frozenset({"include"}))
+        campaign = self._by_message(request, is_flow=False)
+        body: kq.Item = {"data": self._message(request, campaign)}
+        if "template" in kq.words(request, "include", ("campaign", "template", "image")):
+            attributes = campaign.template_attributes()
+            body["included"] = [kq.resource(request, "template", campaign.template_id, attributes)]
+        return body
+
+    def flow_message(self, request: Request) -> kq.Item:
+        """One message of a flow, with the action that says whether it is transactional."""
+        kq.check_parameters(request, frozenset({"include"}))
+        campaign = self._by_message(request, is_flow=True)
+        at = ks.stamp(campaign.mailing.sent_at)
+        content = campaign.message_attributes()["definition"]["content"]
+        attributes = {"name": campaign.mailing.name, "channel": "email", "content": content,
+                      "created": at, "updated": at}  # fmt: skip
+        body: kq.Item = {
+            "data": kq.resource(request, "flow-message", campaign.message_id, attributes)
+        }
+        if "flow-action" in kq.words(request, "include", ("flow-action", "template")):
+            message = {"transactional": True, "name": campaign.mailing.name}
+            definition = {"type": "send-email", "data": {"message": message, "status": "live"}}
+            action = {"created": at, "updated": at, "definition": definition}
+            body["included"] = [kq.resource(request, "flow-action", "FA0001", action)]
+        return body
+
+    def _by_message(self, request: Request, *, is_flow: bool) -> ks.Campaign:
+        for campaign in self._twin.campaigns.values():
+            if campaign.message_id == request.path_params["id"] and campaign.is_flow is is_flow:
+                return campaign
+        raise kq.Refused(404, "not_found", "A message with this id does not exist.")
+
+    def _candidates(self, conditions: Sequence[Condition]) -> list[ks.Event]:
+        """The events of the metric that is asked for, from its first moment on."""
+        asked = {each.value for each in conditions if each.field == "metric_id"}
+        names = [name for name, mid in self._twin.metrics.items() if not asked or mid in asked]
+        since = [c.value for c in conditions if c.field == "datetime" and "greater" in c.operator]
+        found: list[ks.Event] = []
+        for name in names:
+            events = self._twin.events[name]
+            start = bisect_left(events, max(since), key=lambda each: each.at) if since else 0
+            found += events[start:]
+        return found
+
+    def _event(self, request: Request, event: ks.Event) -> kq.Item:
+        metric_id = self._twin.metrics[event.metric]
+        return kq.resource(
+            request, "event", event.id, event.attributes(),
+            profile=kq.to_one("profile", event.profile_id), metric=kq.to_one("metric", metric_id),
+        )  # fmt: skip
+
+    def _included(
+        self, request: Request, events: Sequence[ks.Event], include: Sequence[str]
+    ) -> list[kq.Item]:
+        included: list[kq.Item] = []
+        if "profile" in include:
+            ids = dict.fromkeys(each.profile_id for each in events)
+            included += [
+                kq.resource(request, "profile", each, self._twin.profiles[each].attributes())
+                for each in ids
+            ]
+        if "metric" in include:
+            names = dict.fromkeys(each.metric for each in events)
+            included += [
+                kq.resource(request, "metric", self._twin.metrics[name], {"name": name})
+                for name in names
+            ]
+        return included
+
+    def _campaign(self, request: Request, campaign: ks.Campaign) -> kq.Item:
+        messages = kq.to_many("campaign-message", campaign.message_id)
+        return kq.resource(
+            request, "campaign", campaign.id, campaign.attributes(),
+            **{"campaign-messages": messages},
+        )  # fmt: skip
+
+    def _message(self, request: Request, campaign: ks.Campaign) -> kq.Item:
+        return kq.resource(
+            request, "campaign-message", campaign.message_id, campaign.message_attributes(),
+            campaign=kq.to_one("campaign", campaign.id),
+            template=kq.to_one("template", campaign.template_id),
+        )  # fmt: skip
+
+
+def _event_fits(event: ks.Event, conditions: Sequence[Condition]) -> bool:
+    have: dict[str, str | datetime] = {"profile_id": event.profile_id, "datetime": event.at}
+    return all(each.field == "metric_id" or each.holds([have[each.field]]) for each in conditions)
+
+
+def _campaign_fits(campaign: ks.Campaign, conditions: Sequence[Condition]) -> bool:
+    sent_at = campaign.mailing.sent_at
+    have: kq.Item = {"messages.channel": "email", "id": campaign.id, "status": "Sent",
+                  "archived": False, "created_at": sent_at, "scheduled_at": sent_at,
+                  "updated_at": sent_at}  # fmt: skip
+    return all(each.holds([have[each.field]]) for each in conditions)
