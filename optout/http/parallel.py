@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ def ordered_map(
     *,
     ahead: int | None = None,
     name: str = "optout",
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """`fn` of each item, in the order of the items, computed by `workers` threads.
 
     At most `ahead` items (default: twice the workers) are begun and not yet handed out, and
@@ -30,14 +30,14 @@ def ordered_map(
     if workers <= 1:
         yield from map(fn, items)
         return
-    most = max(workers, ahead or 2 * workers)
+    most = ahead or 2 * workers
     pending: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
     try:
         for item in items:
+            pending.append(pool.submit(fn, item))
             if len(pending) >= most:
                 yield pending.popleft().result()
-            pending.append(pool.submit(fn, item))
         while pending:
             yield pending.popleft().result()
     finally:
