@@ -176,12 +176,14 @@ def parse_settings(table: Mapping[str, Any], path: Path | None = None) -> Settin
     return settings.model_copy(update={"file": path, "data_dir": data_dir})
 
 
-def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
-    """The credentials and the key named in the settings; raises ConfigurationError for all that
-    are missing, at once."""
+def load_secrets(
+    settings: Settings, environ: Mapping[str, str], *, with_tokens: bool = True
+) -> Secrets:
+    """The key, and the credentials of all systems unless they are not needed; raises
+    ConfigurationError for all that are missing, at once."""
     problems: list[_Problem] = []
     tokens: dict[str, str] = {}
-    for config in settings.systems:
+    for config in settings.systems if with_tokens else ():
         where = "hub" if config is settings.hub else f"esp.{config.name}"
         token = environ.get(config.token_env, "")
         if not token.strip():
@@ -301,5 +303,3 @@ def _told(error: Any, where: str, model: type[BaseModel]) -> _Problem:
     shown = error.get("input")
     given = f" (got {shown!r})" if isinstance(shown, str | int | float) and len(path) else ""
     return _Problem(key, f"{message[0].lower()}{message[1:]}{given}", "Correct the value")
-
-

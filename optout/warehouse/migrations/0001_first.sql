@@ -314,6 +314,20 @@ CREATE TABLE core.change (
     run_id         VARCHAR
 );
 
+-- What is known of each act now: a bound that the vendor's own stamp has since made exact is
+-- superseded (the row stays in core.change as recorded).
+CREATE VIEW core.known_change AS
+SELECT c.*
+FROM core.change AS c
+WHERE c.time_kind = 'source'
+   OR NOT EXISTS (
+        SELECT 1 FROM core.change AS s
+        WHERE s.time_kind = 'source' AND s.system = c.system AND s.contact_key = c.contact_key
+          AND s.category IS NOT DISTINCT FROM c.category AND s.new_state = c.new_state
+          AND s.occurred_at <= c.occurred_at
+          AND (c.occurred_from IS NULL OR s.occurred_at > c.occurred_from)
+   );
+
 CREATE TABLE core.mail_event (
     event_key     UUID NOT NULL,             -- of (system, event_id)
     night         DATE NOT NULL,

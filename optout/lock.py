@@ -1,0 +1,48 @@
+"""One night at a time: a lock file that says who holds it and dies with its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+from optout.errors import LockedError
+from optout.files import make_dir
+
+_FILE = "run.lock"
+
+
+@contextmanager
+def run_lock(data_dir: Path, what: str, now: datetime) -> Iterator[None]:
+    """Hold the installation's lock; raises LockedError that names the holder.
+
+    The kernel releases the lock when the process ends, however it ends.
+    """
+    path = make_dir(data_dir) / _FILE
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise LockedError(
+                f"another run is at work ({_holder(path)})", mend="Wait until it has ended"
+            ) from None
+        os.truncate(descriptor, 0)
+        note = {"pid": os.getpid(), "what": what, "since": now.isoformat(timespec="seconds")}
+        os.pwrite(descriptor, orjson.dumps(note), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(path: Path) -> str:
+    try:
+        note = orjson.loads(path.read_bytes())
+        return f"process {note['pid']}, {note['what']}, since {note['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "holder unknown"

@@ -1,0 +1,181 @@
+"""The steps of a night, in order: the same functions for Dagster's assets, tests and replays.
+
+begin → extract → load (raw, core, derived changes) → reconcile → measure → publish
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from optout.extract import Night, build_connector, extract_night
+from optout.files import make_dir, sync_dir
+from optout.landing.manifest import Manifest
+from optout.project import Project
+from optout.warehouse import load
+from optout.warehouse.connection import transaction
+from optout.warehouse.metrics import measure
+from optout.warehouse.reconcile import reconcile
+from optout.warehouse.script import run
+
+
+@dataclass(frozen=True)
+class SystemNight:
+    """What became of one system tonight."""
+
+    name: str
+    is_complete: bool
+    why_not: str | None
+    records: int
+    requests: int
+
+
+def extract(
+    project: Project,
+    night: date,
+    *,
+    systems: Sequence[str] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[Manifest]:
+    """Read the systems (all, or those named) into landing; never raises for a system's failure.
+
+    A night other than tonight is a backfill: vendors tell only the latest state, so only its
+    dated events are read.
+    """
+    cutoff = project.landing.begin_night(night, project.now)
+    with project.warehouse.writer() as con:
+        catch_up(project, con, before=night)
+        memory = load.stream_memory(con, night)
+        kind = "run" if night == project.tonight else "backfill"
+        with transaction(con):
+            load.begin_night(con, night, cutoff, kind=kind, run_id=None)
+    plan = Night(night, cutoff, project.now, memory, events_only=night < project.tonight)
+    wanted = [c for c in project.settings.systems if systems is None or c.name in systems]
+    connectors = [build_connector(project.settings, project.secrets, c) for c in wanted]
+    return extract_night(
+        connectors, project.landing, plan, overlap=project.settings.overlap, progress=progress
+    )
+
+
+def catch_up(project: Project, con: DuckDBPyConnection, *, before: date) -> None:
+    """Load what a killed run had landed and not loaded: acknowledged data must not wait for ever."""
+    seen: set[date] = set()
+    for folder, _ in project.landing.manifests():
+        night = date.fromisoformat(folder.parts[-3])
+        if night < before:
+            seen.add(night)
+    loaded = {row[0] for row in con.execute("SELECT night FROM core.night").fetchall()}
+    for night in sorted(seen):
+        changed = [
+            load.load_raw(con, project.landing, night, config.name)
+            for config in project.settings.systems
+            if not _is_current(con, project, night, config.name)
+        ]
+        if any(changed):
+            for config in project.settings.systems:
+                load_core(project, con, night, config.name)
+            if night in loaded:
+                derive(project, con, night)
+
+
+def load_core(project: Project, con: DuckDBPyConnection, night: date, system: str) -> bool:
+    """One system's night from raw into core; False where there was nothing new."""
+    policy = project.load_policy
+    return load.load_core(con, night, system, policy=policy, recorded_at=project.now)
+
+
+def derive(project: Project, con: DuckDBPyConnection, night: date) -> None:
+    """Changes that no vendor told, once all systems of the night are in core."""
+    load.derive_changes(con, night, policy=project.load_policy, recorded_at=project.now)
+
+
+def audit(project: Project, con: DuckDBPyConnection, night: date) -> None:
+    """What should be, and where it is not."""
+    with transaction(con):
+        reconcile(con, night, policy=project.reconcile_policy)
+
+
+def metrics(project: Project, con: DuckDBPyConnection, night: date) -> None:
+    """The night's promises."""
+    with transaction(con):
+        measure(con, night, policy=project.reconcile_policy)
+        con.execute(
+            "UPDATE core.night SET finished_at = $now WHERE night = $night",
+            {"now": load.naive(project.now), "night": night},
+        )
+
+
+def publish(project: Project, con: DuckDBPyConnection) -> Path:
+    """Replace the copy that people read, at once or not at all."""
+    target = project.published
+    fresh = target.with_suffix(".new")
+    make_dir(target.parent)
+    for stale in (fresh, Path(f"{fresh}.wal")):
+        stale.unlink(missing_ok=True)
+    quoted = str(fresh).replace("'", "''")
+    con.execute(f"ATTACH '{quoted}' AS published")
+    try:
+        run(con, "publish")
+    finally:
+        con.execute("DETACH published")
+    fresh.chmod(0o600)
+    os.replace(fresh, target)
+    sync_dir(target.parent)
+    return target
+
+
+def published(project: Project) -> DuckDBPyConnection:
+    """A connection to the published copy; raises duckdb.IOException where there is none."""
+    return duckdb.connect(str(project.published), read_only=True)
+
+
+def system_nights(con: DuckDBPyConnection, night: date, names: Sequence[str]) -> list[SystemNight]:
+    """Each system's verdict: complete if every stream of it was read completely or is not had."""
+    rows = con.execute(
+        """
+        SELECT system, bool_and(is_complete),
+               string_agg(stream || ': ' || why_not, '; ' ORDER BY stream)
+                   FILTER (WHERE NOT is_complete),
+               sum(row_count), sum(requests)
+        FROM core.source_read WHERE night = $night GROUP BY system
+        """,
+        {"night": night},
+    ).fetchall()
+    found = {row[0]: row for row in rows}
+    result = []
+    for name in names:
+        row = found.get(name)
+        if row is None:
+            result.append(SystemNight(name, False, "was not read", 0, 0))
+        else:
+            result.append(
+                SystemNight(name, bool(row[1]), row[2], int(row[3] or 0), int(row[4] or 0))
+            )
+    return result
+
+
+def latest_night(
+    con: DuckDBPyConnection, night: date | None = None
+) -> tuple[date, datetime] | None:
+    """The newest finished night (or the one asked for) with its cut-off."""
+    row = con.execute(
+        "SELECT night, cutoff_at FROM core.night WHERE finished_at IS NOT NULL"
+        " AND ($night IS NULL OR night = $night) ORDER BY night DESC LIMIT 1",
+        {"night": night},
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def _is_current(con: DuckDBPyConnection, project: Project, night: date, system: str) -> bool:
+    hashes = {m.stream: m.hash() for _, m in project.landing.manifests(night) if m.system == system}
+    rows = con.execute(
+        "SELECT stream, manifest_hash FROM core.source_read WHERE system = $s AND night = $n",
+        {"s": system, "n": night},
+    ).fetchall()
+    return dict(rows) == hashes
