@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random
 from typing import Any, TypeVar
 
@@ -73,6 +74,7 @@ class HttpClient:
         self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
         credential = _credential(self._headers, secrets)
         self._redact = Redactor((*secrets, *(options.basic_auth or ())))
+        self._name = lru_cache(maxsize=256)(self._redact)
         self._limiter = shared_limiter(
             self._base.origin, credential, options.limits, clock=clock, sleep=sleep
         )
@@ -107,12 +109,24 @@ class HttpClient:
 
     def download(self, url: str, *, template: str = "{download}") -> Iterator[bytes]:
         """Stream a file that the vendor points to, on any host, without our credential."""
-        asked = Asked(self.system, f"GET {template}", "GET", (200,))
+        asked = Asked(self.system, f"GET {template}", "GET", (200,), self._redact)
         headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
         opened = self._persist(
-            lambda: open_file(self._transport, asked, url, headers, self._wall()), self._rest
+            lambda: open_file(
+                self._transport,
+                asked,
+                url,
+                headers,
+                allow_plain_http=self._options.allow_plain_http,
+                now=self._wall(),
+            ),
+            self._rest,
         )
         return opened.chunks()
+
+    def close(self) -> None:
+        """Close the connections that are kept alive; the client can still be used."""
+        self._transport.close()
 
     def _ask(
         self,
@@ -125,8 +139,8 @@ class HttpClient:
         ok: tuple[int, ...],
     ) -> Answer:
         """Ask until there is an answer, or no further try is worth it."""
-        endpoint = self._redact(template or path.partition("?")[0])
-        asked = Asked(self.system, f"{method} {endpoint}", method, ok)
+        endpoint = self._name(template or path.partition("?")[0])
+        asked = Asked(self.system, f"{method} {endpoint}", method, ok, self._redact)
         url = self._base.join(path, params, request=asked.request)
         sent = self._headers
         if headers or body is not None:
@@ -144,12 +158,14 @@ class HttpClient:
         pause: Callable[[float], None],
     ) -> T:
         """What `once` returns, after as many tries as the policy allows; raises its last error."""
-        began = self._clock()
+        failed_at: float | None = None
         tries = 1
         while isinstance(outcome := once(), SourceError):
+            now = self._clock()
+            failed_at = now if failed_at is None else failed_at
             limited = isinstance(outcome, RateLimited)
             self.stats.count(failed=1, rate_limited=int(limited))
-            wait = self._retry.wait(outcome, tries, self._clock() - began, self._rng)
+            wait = self._retry.wait(outcome, tries, now - failed_at, self._rng)
             _log.info(
                 "%s; try %d, %s",
                 outcome,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
 import requests
 
-from optout.errors import BrokenAnswer, SourceError, UnexpectedAnswer
+from optout.errors import (
+    BrokenAnswer,
+    RateLimited,
+    ServerFault,
+    SourceError,
+    UnexpectedAnswer,
+)
 from optout.http.options import HttpOptions
 from optout.http.transport import FAILURES, Transport, environment, failure
 from optout.http.urls import is_loopback
@@ -53,13 +59,17 @@ class OpenFile:
 
 
 def open_file(
-    transport: Transport, asked: Asked, url: str, headers: dict[str, str], now: datetime
+    transport: Transport,
+    asked: Asked,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    allow_plain_http: bool,
+    now: datetime,
 ) -> OpenFile | SourceError:
     """Begin the transfer of `url`, or say why not."""
-    parts = urlsplit(url)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    if not safe or not parts.hostname or "@" in parts.netloc:
-        return asked.error(UnexpectedAnswer, "the file's URL is not https")
+    if not _is_usable(url, allow_plain_http):
+        return asked.error(UnexpectedAnswer, "the link to the file is not an https URL")
     try:
         response = transport.open("GET", url, headers, None, environment(url))
     except FAILURES as cause:
@@ -69,13 +79,26 @@ def open_file(
     return asked.error(kind, verdict)
 
 
+def _is_usable(url: str, allow_plain_http: bool) -> bool:
+    """Whether the URL may be opened: https, or http to this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and (allow_plain_http or is_loopback(host))
+    return bool(host) and "@" not in parts.netloc and (parts.scheme == "https" or plain)
+
+
 def _opened(asked: Asked, response: requests.Response, now: datetime) -> OpenFile | SourceError:
     """The file, if the server gives it."""
     if response.status_code == 200:
         told = response.headers.get("Content-Length", "")
         return OpenFile(asked, response, int(told) if told.isdigit() else None)
     response.close()
-    found = judge(asked, response.status_code, response.headers, b"", HttpOptions(), now)
-    if isinstance(found, SourceError):
+    status = response.status_code
+    found = judge(asked, status, response.headers, b"", HttpOptions(), now)
+    if isinstance(found, (RateLimited, ServerFault)):
         return found
-    return asked.error(UnexpectedAnswer, "not a file", status=response.status_code)
+    kind = type(found) if isinstance(found, SourceError) else UnexpectedAnswer
+    return asked.error(kind, "the link to the file is wrong or has expired", status=status)

@@ -19,16 +19,21 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    data: Any
-    body: bytes = b""
+    data: Any = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
 class HttpOptions:
-    """A vendor's way of being asked, and its ways of saying no."""
+    """A vendor's way of being asked, and its ways of saying no.
 
-    headers: Mapping[str, str] = field(default_factory=dict)
-    basic_auth: tuple[str, str] | None = None
+    The three functions see any answer, also one without `data`. One that stumbles over the shape
+    of an answer (KeyError, TypeError ...) has not recognised it; where `refusal` does, the answer
+    is broken.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    basic_auth: tuple[str, str] | None = field(default=None, repr=False)
     limits: tuple[Limit, ...] = ()
     retry_after: Callable[[Answer], float | None] | None = None
     """Seconds to wait by the vendor's own header or body, besides the standard Retry-After."""
@@ -41,6 +46,6 @@ class HttpOptions:
     read_timeout: float = 120.0
     """Seconds without a single byte from the vendor."""
     total_timeout: float = 600.0
-    """Seconds for one whole answer, however steadily it trickles in."""
+    """Seconds for one whole body, however steadily it trickles in."""
     allow_plain_http: bool = False
     """Allow http:// to other hosts than this machine; the credential then travels in clear."""

@@ -28,7 +28,7 @@ class RetryPolicy:
     base: float = 0.5
     cap: float = 30.0
     budget: float = 600.0
-    """Seconds for one question, waits included, after which no other try begins."""
+    """Seconds since the first failure of a question after which no other try begins."""
     longest_told_wait: float = 120.0
     """A vendor that asks for a longer wait (seconds) ends the question instead."""
 

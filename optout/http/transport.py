@@ -7,10 +7,12 @@ certificate settings of the environment are honoured, read once.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
@@ -23,10 +25,15 @@ from urllib3.exceptions import (
 )
 
 from optout.errors import BrokenAnswer, SourceError, Unreachable
+from optout.http.redact import RedactingFilter
+from optout.http.urls import is_loopback
 
 POOL_SIZE = 32
 """Connections kept open per host: above the most workers that any connector uses."""
 _CHUNK = 1 << 18
+
+# urllib3 logs each URL at level DEBUG, the query with it.
+logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
 
 
 @dataclass(frozen=True)
@@ -76,13 +83,18 @@ class Transport:
         response = self.open(method, url, headers, body)
         try:
             chunks = []
-            for chunk in response.raw.stream(_CHUNK, decode_content=True):
+            # read1 hands over what has come, so that a trickle cannot outlast the deadline.
+            while chunk := response.raw.read1(_CHUNK, decode_content=True):
                 chunks.append(chunk)
                 if self._clock() > deadline:
                     raise TooSlow
         finally:
             response.close()
         return Wire(response.status_code, response.headers, b"".join(chunks))
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        self._adapter.close()
 
     def open(
         self,
@@ -114,7 +126,8 @@ def environment(url: str) -> dict[str, Any]:
         settings = session.merge_environment_settings(url, {}, None, None, None)
     # A bundle of one's own is verification too; nothing can switch verification off.
     return {
-        "proxies": settings["proxies"],
+        # A proxy elsewhere cannot reach this machine's own servers.
+        "proxies": {} if is_loopback(urlsplit(url).hostname or "") else settings["proxies"],
         "verify": settings["verify"] if isinstance(settings["verify"], str) else True,
         "cert": settings["cert"],
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -24,6 +25,8 @@ from optout.errors import (
 )
 from optout.http.options import Answer, HttpOptions
 from optout.http.retry import told_wait
+
+T = TypeVar("T")
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -54,6 +57,8 @@ class Asked:
     """Method and path template: `GET /lists/{id}/members`."""
     method: str
     ok: tuple[int, ...]
+    redact: Callable[[str], str]
+    """Goes over each message; the connector's own words are in some."""
 
     def error(
         self,
@@ -66,7 +71,7 @@ class Asked:
     ) -> SourceError:
         """An error of this kind about this question."""
         return kind(
-            f"{status}, {verdict}" if status else verdict,
+            self.redact(f"{status}, {verdict}" if status else verdict),
             system=self.system,
             request=self.request,
             status=status,
@@ -86,7 +91,7 @@ def judge(
     """The answer, if it has a status that was asked for and holds what it must; else the error."""
     data, defect = _parse(headers, body)
     answer = Answer(status, headers, data, body)
-    if status == 429 or (options.is_limited is not None and options.is_limited(answer)):
+    if status == 429 or _hook(options.is_limited, answer, otherwise=False):
         wait = _vendor_wait(answer, options, now)
         return asked.error(RateLimited, "too many requests", status=status, retry_after=wait)
     if status not in asked.ok:
@@ -103,8 +108,9 @@ def _success(
     if defect is None and asked.method == "GET" and answer.status == 200 and not answer.body:
         # Taken for "nothing there", a cut-off answer would look like an empty list.
         defect = "the answer is empty"
-    if defect is None and options.refusal is not None:
-        defect = options.refusal(answer)
+    if defect is None:
+        otherwise = "the answer has not the shape that the vendor documents"
+        defect = _hook(options.refusal, answer, otherwise=otherwise)
     if defect is not None:
         return asked.error(BrokenAnswer, defect, status=answer.status)
     return answer
@@ -128,11 +134,20 @@ def _failure(asked: Asked, answer: Answer, options: HttpOptions, now: datetime) 
 
 def _vendor_wait(answer: Answer, options: HttpOptions, now: datetime) -> float | None:
     """The wait that the vendor asks for: its own way first, then the standard header."""
-    if options.retry_after is not None:
-        own = options.retry_after(answer)
-        if own is not None:
-            return max(0.0, own)
+    own = _hook(options.retry_after, answer, otherwise=None)
+    if own is not None and math.isfinite(own):
+        return max(0.0, own)
     return told_wait(answer.headers, now)
+
+
+def _hook(
+    hook: Callable[[Answer], T | None] | None, answer: Answer, *, otherwise: T | None
+) -> T | None:
+    """What a connector's function makes of an answer; `otherwise` if its shape surprises it."""
+    try:
+        return None if hook is None else hook(answer)
+    except (LookupError, TypeError, AttributeError, ValueError):
+        return otherwise
 
 
 def _parse(headers: Mapping[str, str], body: bytes) -> tuple[Any, str | None]:
