@@ -65,7 +65,7 @@ def extract_night(
     night: Night,
     *,
     overlap: timedelta,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = logging.getLogger("optout.progress").info,
 ) -> list[Manifest]:
     """Read all systems concurrently (a thread each); returns every stream's manifest.
 

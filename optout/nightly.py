@@ -5,7 +5,7 @@ begin → extract → load (raw, core, derived changes) → reconcile → measur
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -41,7 +41,7 @@ def extract(
     night: date,
     *,
     systems: Sequence[str] | None = None,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = logging.getLogger("optout.progress").info,
 ) -> list[Manifest]:
     """Read the systems (all, or those named) into landing; never raises for a system's failure.
 
@@ -64,24 +64,23 @@ def extract(
 
 
 def catch_up(project: Project, con: DuckDBPyConnection, *, before: date) -> None:
-    """Load what a killed run had landed and not loaded: acknowledged data must not wait for ever."""
-    seen: set[date] = set()
-    for folder, _ in project.landing.manifests():
-        night = date.fromisoformat(folder.parts[-3])
-        if night < before:
-            seen.add(night)
-    loaded = {row[0] for row in con.execute("SELECT night FROM core.night").fetchall()}
-    for night in sorted(seen):
-        changed = [
+    """Finish the nights that a killed run left: what a vendor was told is ours must not wait."""
+    finished = {
+        row[0]
+        for row in con.execute("SELECT night FROM core.night WHERE finished_at IS NOT NULL").fetchall()
+    }
+    for night in project.landing.nights():
+        cutoff = project.landing.cutoff(night)
+        if night >= before or night in finished or cutoff is None:
+            continue
+        with transaction(con):
+            load.begin_night(con, night, cutoff, kind="run", run_id=None)
+        for config in project.settings.systems:
             load.load_raw(con, project.landing, night, config.name)
-            for config in project.settings.systems
-            if not _is_current(con, project, night, config.name)
-        ]
-        if any(changed):
-            for config in project.settings.systems:
-                load_core(project, con, night, config.name)
-            if night in loaded:
-                derive(project, con, night)
+            load_core(project, con, night, config.name)
+        derive(project, con, night)
+        audit(project, con, night)
+        metrics(project, con, night)
 
 
 def load_core(project: Project, con: DuckDBPyConnection, night: date, system: str) -> bool:
@@ -125,7 +124,7 @@ def publish(project: Project, con: DuckDBPyConnection) -> Path:
     finally:
         con.execute("DETACH published")
     fresh.chmod(0o600)
-    os.replace(fresh, target)
+    fresh.replace(target)
     sync_dir(target.parent)
     return target
 
@@ -170,12 +169,3 @@ def latest_night(
         {"night": night},
     ).fetchone()
     return (row[0], row[1]) if row else None
-
-
-def _is_current(con: DuckDBPyConnection, project: Project, night: date, system: str) -> bool:
-    hashes = {m.stream: m.hash() for _, m in project.landing.manifests(night) if m.system == system}
-    rows = con.execute(
-        "SELECT stream, manifest_hash FROM core.source_read WHERE system = $s AND night = $n",
-        {"s": system, "n": night},
-    ).fetchall()
-    return dict(rows) == hashes

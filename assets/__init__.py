@@ -1,0 +1,1 @@
+"""Dagster assets: thin wrappers around `optout.nightly`, made from the configuration."""

@@ -1,0 +1,56 @@
+"""What all assets share: owners, partitions, the night of a run, table metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Protocol
+
+import dagster as dg
+from duckdb import DuckDBPyConnection
+
+from optout.clock import night_of
+from optout.project import Project
+from optout.settings import Settings
+
+OWNERS = ["team:data-engineering"]
+FIRST_NIGHT = "2020-01-01"
+PARTITION_TAG = "dagster/partition"
+
+
+class ProjectOpener(Protocol):
+    """The resource under the key `project`."""
+
+    def project(self) -> Project:
+        """The installation."""
+
+
+def nights(settings: Settings | None, ahead_days: int = 1) -> dg.DailyPartitionsDefinition:
+    """A partition a night, named by its date in the configured zone; tonight included.
+
+    `ahead_days` reaches into the future for a replay with `--now`.
+    """
+    zone = settings.timezone if settings else "UTC"
+    return dg.DailyPartitionsDefinition(FIRST_NIGHT, timezone=zone, end_offset=ahead_days)
+
+
+def night_of_run(context: dg.AssetExecutionContext, project: Project) -> date:
+    """The night that this run is about: its partition, else the present one."""
+    key = context.run.tags.get(PARTITION_TAG)
+    return date.fromisoformat(key) if key else night_of(project.now, project.settings.zone)
+
+
+def table_metadata(con: DuckDBPyConnection, table: str) -> Mapping[str, dg.MetadataValue]:
+    """Row count and column schema of a table, as Dagster shows them."""
+    count = con.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+    columns = con.execute(f"DESCRIBE {table}").fetchall()
+    schema = dg.TableSchema([dg.TableColumn(name=c[0], type=c[1]) for c in columns])
+    return {
+        "dagster/row_count": dg.MetadataValue.int(count[0] if count else 0),
+        "dagster/column_schema": dg.MetadataValue.table_schema(schema),
+    }
+
+
+def days_ahead(project_now: date, today: date) -> int:
+    """How many partitions past yesterday are needed so that the run's night exists."""
+    return max(1, (project_now - today + timedelta(days=1)).days)

@@ -1,0 +1,1 @@
+"""Assembles the Dagster location: definitions, jobs, schedules, sensors, and the command line."""

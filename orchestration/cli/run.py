@@ -1,0 +1,112 @@
+"""`optout run`: the nightly job, headless."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import click
+
+from optout.errors import UsageError
+from optout.lock import run_lock
+from optout.project import Project
+from orchestration.cli.common import EXIT_INTERNAL, Invocation, parse_date
+from orchestration.cli.verdict import echo_verdict, exit_code, read_verdict
+
+
+@click.command(name="run")
+@click.option("--date", "date_text", help="The night (default: the one that begins now).")
+@click.option("--system", "systems", multiple=True, help="Read only this system (repeatable).")
+@click.option("--quiet", is_flag=True, help="Print the verdict only.")
+@click.pass_obj
+def command(
+    invocation: Invocation, date_text: str | None, systems: tuple[str, ...], quiet: bool
+) -> int:
+    """Run one night: extract, load, reconcile, check and publish. Running it again is safe.
+
+    A date in the past is a backfill: dated events are read, the snapshot stays unknown.
+    """
+    project = invocation.project()
+    _ = project.secrets
+    for name in systems:
+        project.settings.system(name)
+    night = parse_date(date_text) or project.tonight
+    if night > project.tonight:
+        raise UsageError(f"the night {night} has not begun yet", mend="Choose an earlier date")
+    if not quiet:
+        show_progress()
+    with run_lock(project.data_dir, f"optout run, night {night}", project.now):
+        succeeded = run_night(project, invocation, night, systems)
+    if not succeeded:
+        return EXIT_INTERNAL
+    verdict = read_verdict(project, night)
+    echo_verdict(verdict)
+    return exit_code(verdict)
+
+
+def show_progress() -> None:
+    """Let the steps' progress appear on standard error."""
+    logger = logging.getLogger("optout.progress")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def run_night(
+    project: Project, invocation: Invocation, night: date, systems: tuple[str, ...] = ()
+) -> bool:
+    """Execute `nightly_sync_job` for one night in this process; False where a step failed (said on
+    standard error). The instance is the one of DAGSTER_HOME, or a temporary one."""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    import dagster as dg
+
+    from orchestration.definitions import build_definitions
+    from orchestration.jobs import JOB
+
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    defs = build_definitions(invocation.config, now=project.now.isoformat())
+    others = {c.name for c in project.settings.systems} - set(systems) if systems else set()
+    with _instance(dg) as instance:
+        job = defs.resolve_job_def(JOB)
+        selection = [
+            key
+            for key in job.asset_layer.selected_asset_keys
+            if not (key.path[0] in ("landing", "raw") and key.path[-1] in others)
+        ]
+        result = job.execute_in_process(
+            partition_key=night.isoformat(),
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=selection if others else None,
+        )
+        for event in result.all_events:
+            if event.is_step_failure:
+                _tell_failure(event)
+    return bool(result.success)
+
+
+@contextmanager
+def _instance(dg: Any) -> Iterator[Any]:
+    if os.environ.get("DAGSTER_HOME"):
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    else:
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield instance
+
+
+def _tell_failure(event: Any) -> None:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    said = error.message.strip() if error else "failed"
+    # Only our own errors are known to be free of personal data; others tell their type.
+    if error is not None and not error.cls_name.endswith(("Error", "Failed", "Missing")):
+        said = error.cls_name
+    click.echo(f"optout: {event.step_key}: {said}", err=True)
