@@ -108,7 +108,7 @@ def _success(
     if defect is None and asked.method == "GET" and answer.status == 200 and not answer.body:
         # Taken for "nothing there", a cut-off answer would look like an empty list.
         defect = "the answer is empty"
-    if defect is None:
+    if defect is None and answer.body:
         otherwise = "the answer has not the shape that the vendor documents"
         defect = _hook(options.refusal, answer, otherwise=otherwise)
     if defect is not None:
