@@ -1,0 +1,67 @@
+# Everything a newcomer needs: `make demo` and `make test` set up what they use.
+# Any of Python 3.11, 3.12, 3.13 will do; uv is used where it is installed, pip otherwise.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+# The first interpreter that starts and is of a supported version (a pyenv shim may not start).
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& command -v $$p && break; done)
+
+.PHONY: help
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 16
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; name one: make PYTHON=/path/to/python3.12"; exit 2; }
+	@echo "Setting up $(VENV) with $(PYTHON) (once; a minute or two) ..."
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --clear --python "$(PYTHON)" $(VENV) && \
+		uv pip install --quiet --python $(RUN) --require-hashes -r requirements.lock && \
+		uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable . ; \
+	else \
+		"$(PYTHON)" -m venv --clear $(VENV) && \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ; \
+	fi
+	@touch $(STAMP)
+
+.PHONY: setup
+setup: $(STAMP) ## Install the exact versions of requirements.lock into .venv.
+
+.PHONY: demo
+demo: $(STAMP) ## Five nights over sandbox vendors: what was planted, what was found.
+	@$(VENV)/bin/optout demo
+
+.PHONY: test
+test: $(STAMP) ## All tests; long loops as samples.
+	@$(RUN) -m pytest -q -n 2 --dist loadfile
+
+.PHONY: survive
+survive: $(STAMP) ## The long loops in full.
+	@OPTOUT_SURVIVE=full $(RUN) -m pytest -q -n 2 --dist loadfile
+
+.PHONY: dev
+dev: $(STAMP) ## The Dagster UI on this project.
+	@mkdir -p .dagster_home && cp -n dagster.yaml .dagster_home/ 2>/dev/null || true
+	@DAGSTER_HOME="$$PWD/.dagster_home" DAGSTER_DISABLE_TELEMETRY=1 $(VENV)/bin/dg dev
+
+.PHONY: lint
+lint: $(STAMP) ## Style, imports one way, types, the Dagster location.
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy
+	@DAGSTER_DISABLE_TELEMETRY=1 $(VENV)/bin/dg check defs
+
+.PHONY: format
+format: $(STAMP) ## Put the code into the house's form.
+	@$(RUN) -m ruff format .
+	@$(RUN) -m ruff check --fix .
+
+.PHONY: lock
+lock: ## Resolve newer versions into requirements.lock (needs uv).
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --python-version 3.11 --group dev --group compat pyproject.toml -o requirements.lock
