@@ -48,6 +48,10 @@ class Landing:
                 mend="Delete it and run the night again",
             ) from None
 
+    def nights(self) -> list[date]:
+        """The nights that were begun, oldest first."""
+        return sorted(date.fromisoformat(p.parent.name) for p in self.root.glob(f"*/{_NIGHT}"))
+
     def folder(self, night: date, system: str, stream: str) -> Path:
         """Where one stream's night lies."""
         return self.root / night.isoformat() / system / stream

@@ -155,18 +155,19 @@ class StreamWriter:
 
     def _table(self, kind: str, rows: list[Any]) -> pa.Table:
         schema = SCHEMAS[kind]
-        columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
-        keep = None
+        columns: dict[str, Any] = _columns(rows)
         if "address" in columns:
             addresses, keys, bad = self._keyed(columns["address"])
             if bad and kind != "finding":
-                keep = [i for i in range(len(rows)) if i not in bad]
                 self._quarantine(kind, [rows[i] for i in sorted(bad)])
+                kept = [i for i in range(len(rows)) if i not in bad]
+                columns = _columns([rows[i] for i in kept]) if kept else {f: () for f in columns}
+                addresses = [addresses[i] for i in kept]
+                keys = [keys[i] for i in kept]
             columns["address"] = addresses
             columns["contact_key"] = keys
         arrays = [_array(columns[field.name], field.type) for field in schema]
-        table = pa.Table.from_arrays(arrays, schema=schema)
-        return table if keep is None else table.take(keep)
+        return pa.Table.from_arrays(arrays, schema=schema)
 
     def _keyed(
         self, raw: tuple[str | None, ...]
@@ -212,6 +213,10 @@ class StreamWriter:
 
 
 _DICTIONARY = ["store", "feed", "kind", "source", "in_source", "old", "new", "channel", "code"]
+
+
+def _columns(rows: list[Any]) -> dict[str, Any]:
+    return dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
