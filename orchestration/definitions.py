@@ -14,7 +14,7 @@ from assets.core import build_core
 from assets.landing import build_landing
 from assets.publish import build_published
 from assets.raw import build_raw
-from checks import build_checks
+from checks.build import build_checks
 from optout.clock import night_of, parse_now
 from optout.settings import DEFAULT_FILE, Settings, load_settings
 from orchestration.jobs import build_nightly_job, build_nightly_schedule

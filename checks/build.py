@@ -1,0 +1,62 @@
+"""Suites and freshness as Dagster asset checks."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.common import ProjectOpener
+from checks.freshness import build_freshness
+from checks.gx import SuiteOutcome, run_suite
+from checks.promises import promise_suites
+from checks.suites import Suite, structure_suites
+from optout.settings import Settings
+
+
+def build_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """Every check of the location."""
+    suites = [*structure_suites(settings), *promise_suites(settings)]
+    return [*(_suite_check(suite) for suite in suites), *build_freshness(settings)]
+
+
+def _suite_check(suite: Suite) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=suite.name,
+        asset=dg.AssetKey(list(suite.asset)),
+        blocking=suite.blocking,
+        description=suite.description,
+    )
+    def check(project: dg.ResourceParam[ProjectOpener]) -> dg.AssetCheckResult:
+        with project.project().warehouse.writer() as con:
+            outcome = run_suite(con, suite.name, suite.query, suite.expectations)
+        return as_result(outcome, blocking=suite.blocking)
+
+    return check
+
+
+def as_result(outcome: SuiteOutcome, *, blocking: bool) -> dg.AssetCheckResult:
+    """Counts and verdicts as evidence; an unknown verdict is a warning that says so, because
+    Dagster knows only passed and failed."""
+    records = [
+        dg.TableRecord(
+            {
+                "claim": o.claim,
+                "verdict": o.verdict,
+                "unexpected": -1 if o.unexpected is None else o.unexpected,
+                "rows": -1 if o.rows is None else o.rows,
+                "why_unknown": o.why_unknown or "",
+            }
+        )
+        for o in outcome.outcomes
+    ]
+    severe = blocking and outcome.verdict == "failed"
+    return dg.AssetCheckResult(
+        passed=outcome.verdict == "passed",
+        severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
+        description=f"{outcome.verdict}: {_sentence(outcome)}",
+        metadata={"verdict": outcome.verdict, "expectations": dg.MetadataValue.table(records)},
+    )
+
+
+def _sentence(outcome: SuiteOutcome) -> str:
+    told = [o.claim for o in outcome.outcomes if o.verdict == outcome.verdict]
+    return "every claim holds" if outcome.verdict == "passed" else "; ".join(told)
