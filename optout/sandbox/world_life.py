@@ -1,0 +1,312 @@
+"""Ordinary life: histories before the first night, and what people do on a day.
+
+Nobody acts twice in one day, and nobody who carries a planted fault (`optout.sandbox.world_drift`)
+acts here at all. The sync works, so that hardly any drift comes of it: only Mailchimp refuses to
+subscribe again whoever left it by a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+from optout.model import Source, State
+from optout.sandbox.acts import HistoryFault, Mailing
+from optout.sandbox.deeds import ESPS, HUB, HUBSPOT, KLAVIYO, SENDGRID, SYSTEMS, Sent, What
+from optout.sandbox.nights import Day
+from optout.sandbox.world_people import Resident
+from optout.sandbox.world_script import Script
+
+_CENTRE = Source.PREFERENCE_CENTER
+_FAULTS = (
+    HistoryFault("missing_required_field", "ip"),
+    HistoryFault("missing_required_field", "user_agent"),
+    HistoryFault("missing_required_field", "source"),
+    HistoryFault("broken_chain"),
+    HistoryFault("unparsable"),
+    HistoryFault("change_without_entry"),
+    HistoryFault("phantom"),
+)
+"""Rule 7's kinds of gap; planted one a day in turn, all of them on the first."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often things happen, per person and day; at least one of each happens every day."""
+
+    link_out: float = 0.0015
+    centre_out: float = 0.0008
+    support_out: float = 0.0004
+    release: float = 0.0003
+    back_in: float = 0.0005
+    late_out: float = 0.0003
+    arrival: float = 0.002
+    duplicate: float = 0.0004
+    departure: float = 0.0003
+    new_address: float = 0.0003
+    bounce: float = 0.0003
+    complaint: float = 0.0001
+    click: float = 0.002
+
+
+class Life:
+    """What ordinary people do."""
+
+    def __init__(self, script: Script, rng: Random, rates: Rates) -> None:
+        self.script = script
+        self.rng = rng
+        self.rates = rates
+        self.residents: list[Resident] = []
+        self._fault_turn = 0
+
+    # --- before the first night -----------------------------------------------------------------
+    def settle(self, r: Resident, begin: datetime, end: datetime) -> None:
+        """A person becomes known to all systems and lives until `end` without leaving drift."""
+        rng, script = self.rng, self.script
+        span = (end - begin).total_seconds()
+        at = begin + timedelta(seconds=rng.uniform(0, span * 0.5))
+        self.arrive(r, at)
+        self.residents.append(r)
+        kind = rng.random()
+        category = rng.choice(script.categories)
+        later = at + timedelta(seconds=rng.uniform(86_400, span * 0.2))
+        if kind < 0.10:
+            self._change_mind(r, category, later, rng.choice((_CENTRE, Source.SUPPORT_REQUEST)))
+        elif kind < 0.14:
+            self._leave(r, later, Source.SUPPORT_REQUEST)
+        elif kind < 0.16:
+            self._change_mind(r, category, later, _CENTRE)
+            self._come_back(r, category, later + timedelta(days=rng.randint(2, 20)))
+        elif kind < 0.18:
+            self._leave(r, later, _CENTRE)
+            if State.OPTED_IN in r.wish.values():
+                self._release(r, later + timedelta(days=rng.randint(2, 20)))
+
+    def arrive(self, r: Resident, at: datetime) -> None:
+        """The hub first, the ESPs within minutes; some are contact and lead at once."""
+        self.script.record(r, at)
+        if self.rng.random() < 0.03:
+            self.script.record(r, at + timedelta(seconds=40), is_lead=True)
+        for i, system in enumerate(ESPS, 1):
+            self.script.add(r, system, at + timedelta(minutes=i))
+
+    # --- single acts, each carried to all systems -------------------------------------------------
+    def _change_mind(
+        self, r: Resident, category: str, at: datetime, source: Source,
+        fault: HistoryFault | None = None, recorded_at: datetime | None = None,
+    ) -> None:  # fmt: skip
+        r.wish[category] = State.OPTED_OUT
+        self.script.out(r, HUB, category, at, source, fault=fault, recorded_at=recorded_at)
+        self.script.copy_out(r, category, recorded_at or at, origin=HUB)
+
+    def _leave(self, r: Resident, at: datetime, source: Source) -> None:
+        r.is_out = True
+        self.script.out(r, HUB, None, at, source)
+        self.script.copy_out(r, None, at, origin=HUB)
+
+    def _come_back(self, r: Resident, category: str, at: datetime, system: str = HUB) -> None:
+        r.wish[category] = State.OPTED_IN
+        self.script.into(r, system, category, at, _CENTRE)
+        self.script.copy_in(r, category, at, origin=system)
+
+    def _release(self, r: Resident, at: datetime, system: str = HUB) -> None:
+        r.is_out = False
+        self.script.into(r, system, None, at, _CENTRE)
+        self.script.copy_in(r, None, at, origin=system)
+
+    def _phantom(self, r: Resident, category: str, at: datetime) -> None:
+        """An entry of an import that never changed anything."""
+        self.script.do(r, HUB, What.IN, at, category=category, source=Source.IMPORT,
+                       fault=HistoryFault("phantom"))  # fmt: skip
+
+    # --- a day -----------------------------------------------------------------------------------
+    def morning(self, day: Day, arrivals: Iterator[Resident]) -> None:
+        """What people do of themselves, before the mail goes out."""
+        rates, script = self.rates, self.script
+        for r in self._some(day, rates.centre_out, self._is_in_something):
+            self._change_mind(r, self._subscribed(r), self._when(day), _CENTRE)
+        for r in self._some(day, rates.support_out, self._is_in_something):
+            self._leave(r, self._when(day), Source.SUPPORT_REQUEST)
+        for r in self._some(day, rates.back_in, _can_come_back):
+            category = next(c for c in script.categories if r.wish[c] is State.OPTED_OUT)
+            self._come_back(r, category, self._when(day), self.rng.choice((HUB, HUBSPOT)))
+        for r in self._some(day, rates.release, _can_release):
+            self._release(r, self._when(day), self.rng.choice((HUB, KLAVIYO)))
+        for r in self._some(day, rates.late_out, lambda r: self._rested(r, day)):
+            at = self._when(day)
+            acted = at - timedelta(hours=30)
+            self._change_mind(r, self._subscribed(r), acted, Source.SUPPORT_REQUEST,
+                              recorded_at=at)  # fmt: skip
+        self._plant_history_faults(day)
+        self._population(day, arrivals)
+
+    def _plant_history_faults(self, day: Day) -> None:
+        first = day.night.number == 1
+        for _ in range(len(_FAULTS) if first else 1):
+            fault = _FAULTS[self._fault_turn % len(_FAULTS)]
+            self._fault_turn += 1
+            if fault.kind == "change_without_entry" and first:
+                continue  # only the comparison with an earlier night could know it
+            wanted = _has_unset if fault.kind == "phantom" else self._is_in_something
+            for r in self._some(day, 0.0, wanted):
+                r.is_frozen = True
+                if fault.kind == "phantom":
+                    unset = [c for c, s in r.wish.items() if s is State.NOT_SET]
+                    self._phantom(r, unset[0], self._when(day))
+                else:
+                    category = self._subscribed(r)
+                    self._change_mind(r, category, self._when(day), _CENTRE, fault)
+
+    def _population(self, day: Day, arrivals: Iterator[Resident]) -> None:
+        """Comings and goings; only those who never opted out of anything go or move."""
+        for _ in range(self._count(self.rates.arrival)):
+            r = next(arrivals)
+            r.last_act = day.night.number
+            self.arrive(r, self._when(day))
+            self.residents.append(r)
+        for r in self._some(day, self.rates.duplicate, _never_out):
+            self.script.record(r, self._when(day), is_lead=True)
+        for r in self._some(day, self.rates.departure, _never_out):
+            r.is_frozen = True
+            at = self._when(day)
+            for system in SYSTEMS:
+                self.script.do(r, system, What.DELETE, at)
+        for r in self._some(day, self.rates.new_address, _never_out):
+            self._move(r, self._when(day))
+
+    def _move(self, r: Resident, at: datetime) -> None:
+        """The address is edited in the hub, and the sync carries it on."""
+        new = f"moved.{r.id}@example.net"
+        for system in SYSTEMS:
+            self.script.do(r, system, What.MOVE, at, new_who=new, new_address=new)
+        r.who, r.typed = new, dict.fromkeys(SYSTEMS, new)
+        r.is_frozen = True
+        for category in self.script.categories:
+            if r.wish[category] is State.OPTED_IN:
+                # HubSpot keeps preferences by address: the new one has none yet.
+                self.script.into(r, HUBSPOT, category, at + timedelta(minutes=5), Source.SYNC)
+
+    # --- mail -------------------------------------------------------------------------------------
+    def mail(self, day: Day, size: int, always: Sequence[Resident]) -> list[Sent]:
+        """One campaign of each ESP, of another category each day."""
+        found = []
+        for i, system in enumerate(ESPS):
+            categories = self.script.categories
+            category = categories[(day.night.number + i) % len(categories)]
+            at = day.noon + timedelta(minutes=i)
+            mailing = Mailing(
+                f"{system}-{day.night.number:03d}", f"News of day {day.night.number}", category, at
+            )
+            chosen = dict.fromkeys(r.id for r in always)
+            by_id = {r.id: r for r in (*always, *self._sample(size))}
+            reached = [
+                r for number, r in by_id.items()
+                if (number in chosen or not r.is_frozen)
+                and self.script.mails(system, r.who, category)
+            ]  # fmt: skip
+            addresses = tuple(r.typed[system] for r in reached)
+            found.append(Sent(system, mailing, tuple(r.who for r in reached), addresses))
+        return found
+
+    def afternoon(self, day: Day, sent: Sequence[Sent]) -> None:
+        """What people do with the mail: read on, leave, complain; some of it never arrives."""
+        by_who = {r.who: r for r in self.residents}
+        for each in sent:
+            reached = [r for who in each.who if (r := by_who.get(who)) is not None]
+            free = [r for r in reached if _is_free(r, day) and r.wish_is_plain()]
+            self.rng.shuffle(free)
+            pool = iter(free)
+            self._react(day, each, pool)
+
+    def _react(self, day: Day, sent: Sent, pool: Iterator[Resident]) -> None:
+        system, mailing = sent.system, sent.mailing
+        shares = ((self.rates.bounce, What.BOUNCE), (self.rates.complaint, What.COMPLAIN),
+                  (self.rates.click, What.CLICK))  # fmt: skip
+        for rate, what in shares:
+            for _, r in zip(range(self._count(rate)), pool, strict=False):
+                r.last_act = day.night.number
+                r.is_frozen = r.is_frozen or what is not What.CLICK
+                self.script.do(r, system, what, self._late(day), category=mailing.category,
+                               campaign=mailing.id)  # fmt: skip
+        for i, r in zip(range(self._count(self.rates.link_out)), pool, strict=False):
+            r.last_act = day.night.number
+            category = mailing.category if i % 3 or system == SENDGRID else None
+            if category is None and not all(s is State.OPTED_IN for s in r.wish.values()):
+                category = mailing.category
+            at = self._late(day)
+            if category is None:
+                r.is_out = True
+            else:
+                r.wish[category] = State.OPTED_OUT
+            self.script.out(r, system, category, at, Source.EMAIL_LINK, campaign=mailing.id)
+            self.script.copy_out(r, category, at, origin=system)
+
+    # --- choosing ---------------------------------------------------------------------------------
+    def pick(self, day: Day, fits: Callable[[Resident], bool]) -> Resident | None:
+        """Somebody free who fits; nothing else will happen to him today."""
+        return next(self._some(day, 0.0, fits), None)
+
+    def _some(self, day: Day, rate: float, fits: Callable[[Resident], bool]) -> Iterator[Resident]:
+        """As many free people as the rate says, at least one if there is one."""
+        wanted = self._count(rate)
+        for _ in range(20 * wanted + 200):
+            if not wanted or not self.residents:
+                return
+            r = self.rng.choice(self.residents)
+            if _is_free(r, day) and fits(r):
+                r.last_act = day.night.number
+                wanted -= 1
+                yield r
+
+    def _count(self, rate: float) -> int:
+        return max(1, round(rate * len(self.residents)))
+
+    def _sample(self, size: int) -> list[Resident]:
+        return self.rng.sample(self.residents, min(size, len(self.residents)))
+
+    def _when(self, day: Day) -> datetime:
+        """A moment of the morning that leaves the sync its time before noon."""
+        span = (day.noon - day.morning).total_seconds() - 3600
+        return day.morning + timedelta(seconds=self.rng.uniform(0, span))
+
+    def _late(self, day: Day) -> datetime:
+        span = (day.evening - day.afternoon).total_seconds()
+        return day.afternoon + timedelta(seconds=self.rng.uniform(0, span))
+
+    def _subscribed(self, r: Resident) -> str:
+        return self.rng.choice([c for c, s in r.wish.items() if s is State.OPTED_IN])
+
+    def _is_in_something(self, r: Resident) -> bool:
+        return not r.is_out and State.OPTED_IN in r.wish.values()
+
+    def _rested(self, r: Resident, day: Day) -> bool:
+        rested = not r.last_act or r.last_act < day.night.number - 3
+        return rested and self._is_in_something(r)
+
+
+def _is_free(r: Resident, day: Day) -> bool:
+    return not r.role and not r.is_frozen and r.last_act < day.night.number
+
+
+def _never_out(r: Resident) -> bool:
+    return not r.was_ever_out
+
+
+def _has_unset(r: Resident) -> bool:
+    return not r.was_ever_out and State.NOT_SET in r.wish.values()
+
+
+def _can_come_back(r: Resident) -> bool:
+    """Has opted out of a category, and of nothing else."""
+    return not r.is_out and State.OPTED_OUT in r.wish.values()
+
+
+def _can_release(r: Resident) -> bool:
+    """Has opted out of everything and of no category, and was once in."""
+    return r.is_out and State.OPTED_OUT not in r.wish.values() and _was_in(r)
+
+
+def _was_in(r: Resident) -> bool:
+    return State.OPTED_IN in r.wish.values()
