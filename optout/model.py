@@ -13,8 +13,9 @@ from enum import StrEnum
 TRANSACTIONAL = "transactional"
 """The kind of mail that no opt-out blocks; never a category of a cell."""
 
-MAX_CATEGORIES = 16
-"""Preferences are held as bits of a signed 32-bit integer, which every SQL engine has."""
+MAX_CATEGORIES = 12
+"""Preferences are held as bits of signed integers, which every SQL engine has; five masks of one
+person fit into one 64-bit word."""
 
 
 class State(StrEnum):
@@ -56,9 +57,7 @@ class Source(StrEnum):
     UNKNOWN = "unknown"
 
 
-PERSONAL_SOURCES = frozenset(
-    {Source.EMAIL_LINK, Source.PREFERENCE_CENTER, Source.SUPPORT_REQUEST}
-)
+PERSONAL_SOURCES = frozenset({Source.EMAIL_LINK, Source.PREFERENCE_CENTER, Source.SUPPORT_REQUEST})
 """Acts of the person: only an opt-in through one of these can lift an opt-out (rule 3)."""
 
 
@@ -80,8 +79,8 @@ class MetricStatus(StrEnum):
     MET = "met"
     MISSED = "missed"
     UNKNOWN = "unknown"
-
-
+    SHOWN = "shown"
+    """A figure without a promise."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The rules of section "Rules" in docs/metrics.md as pure functions: no clock, no database."""

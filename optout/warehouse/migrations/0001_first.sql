@@ -427,8 +427,22 @@ CREATE TABLE audit.drift (
     opened_night   DATE NOT NULL,
     opened_at      TIMESTAMP NOT NULL,       -- cut-off of that night
     seen_night     DATE NOT NULL,            -- the last night that confirmed it
+    seen_before    DATE,                     -- the one before that, so that a night can be run again
     closed_night   DATE,
     closed_at      TIMESTAMP
+);
+
+-- How many people show what in each cell: the numerators and denominators of the promises. Only of
+-- systems that were read completely.
+CREATE TABLE audit.cell_count (
+    night        DATE NOT NULL,
+    system       VARCHAR NOT NULL,
+    category     VARCHAR NOT NULL,
+    expected_out BOOLEAN NOT NULL,
+    actual       VARCHAR NOT NULL,           -- optout.model.Actual
+    known        BOOLEAN NOT NULL,           -- to the hub
+    class        VARCHAR,                    -- of the drift; NULL: as it should be
+    people       BIGINT NOT NULL
 );
 
 -- Every promise, every night (docs/metrics.md).
