@@ -60,7 +60,6 @@ class Status:
     at: datetime
     source: str = ""
     legal_basis: str | None = None
-    explanation: str | None = None
 
 
 @dataclass
@@ -224,13 +223,14 @@ class Portal:
         """One type's status in v4; the address is repeated in lower case."""
         status = self.statuses.get(address.lower(), {}).get(kind.id)
         status = status or Status("NOT_SPECIFIED", BEGINNING)
-        return {
+        shown = {
             "subscriptionId": kind.id, "subscriptionName": kind.name, "channel": "EMAIL",
             "subscriberIdString": address.lower(), "status": status.word,
-            "source": status.source, "timestamp": iso(status.at),
-            "legalBasis": status.legal_basis, "legalBasisExplanation": status.explanation,
-            "businessUnitId": kind.unit,
+            "source": status.source, "timestamp": iso(status.at), "businessUnitId": kind.unit,
         }  # fmt: skip
+        if status.legal_basis is not None:
+            shown["legalBasis"] = status.legal_basis
+        return shown
 
     def shown_statuses(self, address: str, unit: int | None) -> list[dict[str, Any]]:
         """The statuses of all active types (of one business unit)."""
