@@ -221,7 +221,8 @@ def _activity_event(event: dict[str, Any]) -> dict[str, Any]:
     shown = {
         "event_name": _ACTIVITY_NAMES.get(name, name),
         "processed": iso(datetime.fromtimestamp(int(event["timestamp"]), UTC)),
-        "bounce_type": "hard" if event.get("type") == "bounce" else "",
+        # The specification demands one of the two of every event, whatever it is.
+        "bounce_type": "hard" if event.get("type") == "bounce" else "soft",
         "http_user_agent": event.get("useragent", ""),
         "mx_server": "",
     }
