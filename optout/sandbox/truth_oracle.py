@@ -9,6 +9,7 @@ word. Where the text leaves two readings it takes the one that protects the pers
 * A release of everything leaves a category that the releasing system still shows opted out.
 * `lost_opt_out` needs an opt-out that the ESP holds now, and a hub that does not show it, be it
   that the hub does not know the person.
+* What the hub says unclearly excuses no mail to somebody whose opt-out is known from elsewhere.
 * An interest that was never seen true, where the hub says nothing, is no opt-out.
 """
 
@@ -202,8 +203,6 @@ class Oracle:
     def _cell(self, who: str, system: str, category: str) -> tuple[DriftClass, str] | None:
         """The first class that fits, with its reason."""
         hub = self.hub(who)
-        if hub.is_unclear(category):
-            return DriftClass.NOT_COMPARABLE, "unknown_value"
         said = self.said(who)
         holding = self.esp(system, who)
         actual = holding.actual(category)
@@ -218,6 +217,9 @@ class Oracle:
             return DriftClass.UNHONOURED_OPT_OUT, reason
         if actual is Actual.MAILABLE and not hub.knows:
             return DriftClass.ORPHAN_MAILABLE, ""
+        decided = actual in (Actual.MAILABLE, Actual.OPTED_OUT)
+        if decided and hub.is_unclear(category) and not hub.shows_out(category):
+            return DriftClass.NOT_COMPARABLE, "unknown_value"
         if actual is Actual.OPTED_OUT:
             held = holding.held(category)
             lifted = [is_lifted(word, said.yeses, shows) for word in held]
