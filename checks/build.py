@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from assets.common import ProjectOpener
@@ -28,14 +30,18 @@ def _suite_check(suite: Suite) -> dg.AssetChecksDefinition:
     def check(project: dg.ResourceParam[ProjectOpener]) -> dg.AssetCheckResult:
         with project.project().warehouse.writer() as con:
             outcome = run_suite(con, suite.name, suite.query, suite.expectations)
-        return as_result(outcome, blocking=suite.blocking)
+            reasons = con.execute(suite.unknown_if).fetchall() if suite.unknown_if else []
+        return as_result(outcome, blocking=suite.blocking, unknown=[r[0] for r in reasons])
 
     return check
 
 
-def as_result(outcome: SuiteOutcome, *, blocking: bool) -> dg.AssetCheckResult:
+def as_result(
+    outcome: SuiteOutcome, *, blocking: bool, unknown: Sequence[str] = ()
+) -> dg.AssetCheckResult:
     """Counts and verdicts as evidence; an unknown verdict is a warning that says so, because
     Dagster knows only passed and failed."""
+    verdict = "unknown" if unknown else outcome.verdict
     records = [
         dg.TableRecord(
             {
@@ -48,12 +54,12 @@ def as_result(outcome: SuiteOutcome, *, blocking: bool) -> dg.AssetCheckResult:
         )
         for o in outcome.outcomes
     ]
-    severe = blocking and outcome.verdict == "failed"
+    severe = blocking and verdict == "failed"
     return dg.AssetCheckResult(
-        passed=outcome.verdict == "passed",
+        passed=verdict == "passed",
         severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
-        description=f"{outcome.verdict}: {_sentence(outcome)}",
-        metadata={"verdict": outcome.verdict, "expectations": dg.MetadataValue.table(records)},
+        description=f"{verdict}: {'; '.join(unknown) or _sentence(outcome)}",
+        metadata={"verdict": verdict, "expectations": dg.MetadataValue.table(records)},
     )
 
 
