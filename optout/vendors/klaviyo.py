@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from optout.http.client import HttpOptions, Limit
+from optout.http.client import Answer, HttpOptions, Limit
 from optout.vendors.base import (
     Connector,
     Context,
@@ -48,6 +48,13 @@ _READERS = {
     "campaigns": read_campaigns,
     "events": read_events,
 }
+
+
+def _refusal(answer: Answer) -> str | None:
+    """An answer with an error's body is one, whatever its status says."""
+    if isinstance(answer.data, dict) and "errors" in answer.data:
+        return "an error told as a success"
+    return None
 
 
 class KlaviyoConfig(SystemConfig):
@@ -98,7 +105,7 @@ class Klaviyo(Connector):
             for endpoint, (burst, steady) in _TIERS.items()
             for number, seconds in ((burst, 1.0), (steady, 60.0))
         ]
-        return HttpOptions(headers=headers, limits=tuple(limits))
+        return HttpOptions(headers=headers, limits=tuple(limits), refusal=_refusal)
 
     def streams(self) -> tuple[Stream, ...]:
         """Members in full every night: that somebody left a list shows in no other way."""

@@ -150,7 +150,9 @@ class PeopleRows:
             at = moment(person.marketing.get("consent_timestamp"))
             event_id = f"consent:{person.id}:{at.isoformat() if at else ''}"
             source = source_of(person.method)
-            yield self._change(person, event_id, "status", at, source, reason="UNSUBSCRIBED")
+            change = self._change(person, event_id, "status", at, source, reason="UNSUBSCRIBED")
+            # Without a suppression the vendor goes on mailing: the opt-out has no effect yet.
+            yield change._replace(effective_at=None)
 
     def _with_consent(self, reading: Reading, person: _Person) -> Reading:
         """The stamp of a consent given. It speaks of mail as such and names no category, so `ins`
