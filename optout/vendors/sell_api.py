@@ -58,7 +58,7 @@ class SellApi:
         params = {"page": page, "per_page": size, "sort_by": "id"}
         batch = self._batch(self.http.get(path, params), f"GET {path}")
         if len(batch.items) > size:
-            raise self.unexpected(batch.request, "more items than were asked for")
+            raise self.broken(batch.request, "more items than were asked for")
         if not isinstance(batch.meta.get("links"), Mapping):
             raise self.unexpected(batch.request, "a list without links")
         return batch
