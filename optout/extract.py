@@ -123,12 +123,27 @@ def _read_stream(
     )
     writer = landing.open_stream(begun)
     request = ReadRequest(night.night, night.cutoff, since, memory.state, night.now)
-    before = connector.http.stats.as_dict()
+    before = _cost(connector)
     started = time.monotonic()
     _read_with_retries(connector, stream.name, request, writer)
-    cost = {k: v - before.get(k, 0) for k, v in connector.http.stats.as_dict().items()}
+    cost = {name: value - before[name] for name, value in _cost(connector).items()}
     took = timedelta(seconds=time.monotonic() - started)
     return writer.finish(night.now + took, cost)
+
+
+def _cost(connector: Connector) -> dict[str, float]:
+    """What the connector's requests have cost so far: counters only, so that streams can be told
+    apart by difference."""
+    stats = connector.http.stats
+    return {
+        "requests": stats.requests,
+        "retries": stats.retries,
+        "rate_limited": stats.rate_limited,
+        "waited_seconds": stats.waited_seconds,
+        "failed": stats.failed,
+        "latency_seconds": stats.latency.total,
+        "received_bytes": stats.received_bytes,
+    }
 
 
 def _full_is_due(memory: StreamMemory, config: SystemConfig, night: date) -> bool:
