@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import quote
 
-_CREDENTIAL = re.compile(r"\b(bearer|basic|klaviyo-api-key)\s+[^\s,;'\"]+", re.IGNORECASE)
-_ADDRESS = re.compile(
-    r"[^\s<>\"'(),;:=/?&@]+(?:@|%40)[^\s<>\"'(),;:=/?&@]*[^\s<>\"'(),;:=/?&@.]", re.IGNORECASE
+_CREDENTIAL = re.compile(
+    # "the basic plan" holds no credential, "Basic YW55Og==" does.
+    r"\b((?i:bearer|klaviyo-api-key)|(?i:basic)(?=\s+\S+[A-Z0-9=]))(\s+)[^\s,;'\"]+"
 )
-_QUERY = re.compile(r"((?:https?://|/)[^\s?\"'<>]*)\?[^\s\"'<>]+")
+_WORD = re.compile(r"[^\s<>\"(),;:=/?&]+")
+_SIGN = re.compile("@|%40")
+_QUERY = re.compile(r"(?<=[\w/}\]])\?[^\s\"'<>]+")
 _DIGEST = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{32}(?![0-9A-Za-z])")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
 _IPV6 = re.compile(
@@ -37,12 +39,37 @@ class Redactor:
         """The text, fit to be shown and kept."""
         if self._secrets is not None:
             text = self._secrets.sub("[secret]", text)
-        text = _CREDENTIAL.sub(r"\1 [secret]", text)
-        text = _QUERY.sub(r"\1?[query]", text)
-        text = _ADDRESS.sub("[address]", text)
+        text = _CREDENTIAL.sub(r"\1\2[secret]", text)
+        text = _QUERY.sub("?[query]", text)
+        if _SIGN.search(text):
+            text = _WORD.sub(_address, text)
         text = _DIGEST.sub("[digest]", text)
-        text = _IPV4.sub(_ip, text)
-        return _IPV6.sub(_ip, text)
+        # An IPv6 address may end in an IPv4 one.
+        return _IPV4.sub(_ip, _IPV6.sub(_ip, text))
+
+
+def _address(match: re.Match[str]) -> str:
+    """`[address]` for a word that is one, quotes around it and a full stop behind it kept.
+
+    Word by word, because one pattern for all of it takes quadratic time on long lines. Before
+    the sign may stand nothing, if the word was cut from its beginning by a delimiter (`a=@b`).
+    """
+    word = match.group()
+    core = word.strip("'").rstrip(".'")
+    local, sign, domain = _split_at_sign(core)
+    before = match.string[match.start() - 1] if match.start() else ""
+    cut = word[0] == "'" or before in ("=", "/", "&", "?")
+    if not sign or not domain.strip(".") or not (local or cut):
+        return word
+    return word.replace(core, "[address]", 1)
+
+
+def _split_at_sign(word: str) -> tuple[str, str, str]:
+    """What stands before, in and behind the first address sign."""
+    found = _SIGN.search(word)
+    if found is None:
+        return word, "", ""
+    return word[: found.start()], found.group(), word[found.end() :]
 
 
 def _ip(match: re.Match[str]) -> str:

@@ -113,7 +113,10 @@ def test_a_date_as_retry_after_is_read_by_the_vendors_own_clock(
     vendor: Any, connect: Connect, clock: Any
 ) -> None:
     """With a wrong clock on our side the wait would be hours, or none."""
-    dates = {"Retry-After": "Fri, 01 Jan 2038 00:00:20 GMT", "Date": "Fri, 01 Jan 2038 00:00:05 GMT"}
+    dates = {
+        "Retry-After": "Fri, 01 Jan 2038 00:00:20 GMT",
+        "Date": "Fri, 01 Jan 2038 00:00:05 GMT",
+    }
     vendor.script.append(vendor.reply(429, headers=dates))
     connect().get("/x")
     assert clock.now - 1000.0 == pytest.approx(15.0)
@@ -164,7 +167,9 @@ def test_a_hook_that_stumbles_makes_the_answer_broken_not_the_run(
 ) -> None:
     """A KeyError out of a connector's lambda would be an internal error instead of a retry."""
     vendor.script.append(vendor.reply(200, [1]))
-    options = HttpOptions(refusal=lambda a: a.data["meta"] and None, is_limited=lambda a: a.data["x"])
+    options = HttpOptions(
+        refusal=lambda a: a.data["meta"] and None, is_limited=lambda a: a.data["x"]
+    )
     vendor.answer = lambda seen: vendor.reply(200, {"meta": 1, "x": 0})
     assert connect(options).get("/x").status == 200
     assert len(vendor.seen) == 2

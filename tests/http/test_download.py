@@ -61,7 +61,9 @@ def test_an_expired_link_is_not_a_missing_scope(vendor: Any, connect: Connect, s
     assert str(caught.value).startswith("sell GET {export}: ")
 
 
-@pytest.mark.parametrize("url", ["http://files.example/x", "file:///etc/passwd", "https://a@b/", ""])
+@pytest.mark.parametrize(
+    "url", ["http://files.example/x", "file:///etc/passwd", "https://a@b/", ""]
+)
 def test_only_https_files_are_opened(connect: Connect, url: str) -> None:
     """The link is data: it must not read our disk or send names in clear."""
     with pytest.raises(errors.UnexpectedAnswer, match="not an https URL"):

@@ -105,7 +105,12 @@ def test_connections_are_kept_alive(vendor: Any, connect: Connect) -> None:
 
 def test_a_redirect_to_another_host_is_refused_for_good(vendor: Any, connect: Connect) -> None:
     """Followed, it would hand our credential to whoever answers there."""
-    for target in ("https://evil.example/x", "//evil.example/x", "http://127.0.0.1:1/x", "http://["):
+    for target in (
+        "https://evil.example/x",
+        "//evil.example/x",
+        "http://127.0.0.1:1/x",
+        "http://[",
+    ):
         vendor.script.append(vendor.reply(302, headers={"Location": target}))
         with pytest.raises(errors.UnexpectedAnswer):
             connect().get("/x")
@@ -172,7 +177,8 @@ def test_a_link_that_only_looks_like_ours_is_refused(link: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://api.example.com", "ftp://api.example.com", "https://u:p@x.example", "https:///x"]
+    "url",
+    ["http://api.example.com", "ftp://api.example.com", "https://u:p@x.example", "https:///x"],
 )
 def test_a_base_url_that_would_leak_the_credential_is_a_setting_to_mend(url: str) -> None:
     """Plain http shows the token to the whole way."""
