@@ -40,6 +40,7 @@ class View:
     mailable: int
     unclear: int
     present: bool
+    """There is a contact, or at least a row that says something of one."""
 
     def actual(self, bit: int) -> Actual:
         """The state of one cell: mail that would go out outweighs any opt-out beside it."""
@@ -61,13 +62,13 @@ def read_system(records: Sequence[Record], *, weak_told: int = 0) -> View:
     ins = outs = blocks = unclear = 0
     present = False
     for record in records:
+        present = present or record.present or bool(record.sends or record.unclear)
         sends[record.store] |= record.sends
         withheld[record.store] |= record.store_blocks
         ins |= record.ins & ~record.outs
         outs |= held_outs(record, weak_told)
         blocks |= record.blocks
         unclear |= record.unclear
-        present = present or record.present
     mailable = 0
     for store, mask in sends.items():
         mailable |= mask & ~withheld[store] & ~blocks
@@ -80,7 +81,7 @@ def held_outs(record: Record, weak_told: int) -> int:
     return (record.outs & ~record.weak_outs) | (weak & (record.seen_in | weak_told))
 
 
-def conflicts(records: Sequence[Record], *, across_stores: bool) -> int:
+def conflicts(records: Sequence[Record], *, across_stores: bool, weak_told: int = 0) -> int:
     """Categories in which one record of the person is opted in and another one opted out.
 
     In the hub contacts and leads are one (`across_stores`); in an ESP two lists may lawfully say
@@ -92,7 +93,7 @@ def conflicts(records: Sequence[Record], *, across_stores: bool) -> int:
         place = "" if across_stores else record.store
         words = said[place][f"{record.store}\0{record.record_id}"]
         words[0] |= record.ins
-        words[1] |= record.outs
+        words[1] |= held_outs(record, weak_told)
     found = 0
     for by_record in said.values():
         yes = no = 0

@@ -1,0 +1,1 @@
+"""What tests share: recorders, builders of small worlds, and a slow definition of the rules."""

@@ -23,12 +23,12 @@ class Coverage:
     is_latest: bool
     """No later night was run: `core.observation` shows the state of this one."""
     streams: Mapping[str, tuple[int, int]]
-    """System → (streams read completely, streams that should have been)."""
+    """System → (streams read completely, streams that should have been: at least one)."""
 
     def is_complete(self, system: str) -> bool:
         """Whether every stream that the account has was read to its end."""
-        done, wanted = self.streams.get(system, (0, 0))
-        return 0 < wanted == done
+        done, wanted = self.streams.get(system, (0, 1))
+        return done == wanted
 
 
 def coverage(
@@ -71,5 +71,5 @@ def coverage(
         seen = {stream for name, stream in told if name == system}
         read = [told.get((system, s), (False, False)) for s in expected.get(system) or seen]
         wanted = [done for skipped, done in read if not skipped]
-        streams[system] = (sum(wanted), len(wanted))
+        streams[system] = (sum(wanted), max(1, len(wanted)))
     return Coverage(night, cutoff, kind == "backfill", not has_later, streams)

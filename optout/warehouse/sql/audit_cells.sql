@@ -35,7 +35,7 @@ WITH person AS (
             sends
             + CAST(blocks AS BIGINT) * 4096
             + CAST(outs - (outs & weak_outs) AS BIGINT) * 16777216
-            + CAST(ins - (ins & outs) AS BIGINT) * 68719476736
+            + CAST(ins - (ins & (outs - (outs & weak_outs))) AS BIGINT) * 68719476736
             + CAST(unclear AS BIGINT) * 281474976710656
             + CASE WHEN present THEN 1152921504606846976 ELSE 0 END
         ) AS word
@@ -58,7 +58,8 @@ unpacked AS (
         (((b.word >> 24) & 4095) | coalesce(a.weak, 0)) & $mask AS outs,
         (b.word >> 36) & 4095 & $mask AS ins,
         (b.word >> 48) & 4095 & $mask AS unclear,
-        b.word >= 1152921504606846976 OR ((b.word >> 24) & 4095) <> 0
+        b.word >= 1152921504606846976
+            OR (b.word & 1152640098332839935) <> 0       -- it sends, holds an opt-out, or is unclear
             OR coalesce(a.weak, 0) <> 0 AS present,
         b.hub_word & 4095 AS hub_ins,
         (b.hub_word >> 12) & 4095 AS hub_outs,
