@@ -1,7 +1,5 @@
 """`audit/*` and `mart/*`: what should be, where it is not, and every promise against its target."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """What all assets share: owners, partitions, the night of a run, table metadata."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Protocol

@@ -1,7 +1,5 @@
 """`core/*`: what each system said of each cell, each change as an event, each send. Idempotent."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -2,8 +2,6 @@
 threads, so that a night does not pay the start-up of every step; each is an asset of its own and
 can be selected alone."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 

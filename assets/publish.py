@@ -1,7 +1,5 @@
 """`published/warehouse`: the read-only copy that people, pages and reports read."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets.common import OWNERS, ProjectOpener

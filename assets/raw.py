@@ -1,7 +1,5 @@
 """`raw/<system>`: the landing of the last night, typed, in DuckDB. One asset a system, by factory."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets.common import OWNERS, ProjectOpener, night_of_run

@@ -1,7 +1,5 @@
 """Suites and freshness as Dagster asset checks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import dagster as dg

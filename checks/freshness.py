@@ -1,8 +1,6 @@
 """Freshness and completeness of each system's night, in plain SQL: Dagster's own freshness policies
 need the daemon, which a headless night does not have."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """The code location: built from optout.toml where there is one, loadable with nothing."""
 
-from __future__ import annotations
-
 import os
 from datetime import UTC, datetime
 from pathlib import Path

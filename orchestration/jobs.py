@@ -1,8 +1,7 @@
 """The nightly job and its schedule."""
 
-from __future__ import annotations
-
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from optout.clock import night_of
 from optout.settings import Settings
@@ -10,7 +9,7 @@ from optout.settings import Settings
 JOB = "nightly_sync_job"
 
 
-def build_nightly_job() -> dg.UnresolvedAssetJobDefinition:
+def build_nightly_job() -> UnresolvedAssetJobDefinition:
     """Everything, in one process: a night does not pay the start-up of every step."""
     return dg.define_asset_job(
         JOB,
@@ -21,7 +20,7 @@ def build_nightly_job() -> dg.UnresolvedAssetJobDefinition:
 
 
 def build_nightly_schedule(
-    settings: Settings, job: dg.UnresolvedAssetJobDefinition
+    settings: Settings, job: UnresolvedAssetJobDefinition
 ) -> dg.ScheduleDefinition:
     """Starts the job at the configured time of the configured zone, for that date's night."""
     hour, minute = settings.schedule.at.split(":")

@@ -1,7 +1,5 @@
 """Dagster's handle on an installation: a thin resource that gives a plain `Project`."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -95,8 +95,8 @@ def echo_verdict(verdict: Verdict) -> None:
     console.print(systems)
     promises = Table("Promise", "System", "Category", "Value", "Of", "Target", "Status")
     for m in verdict.metrics:
-        whole = m["system"] is None and m["category"] is None
-        if m["status"] == "shown" or not (whole or m["status"] == "missed"):
+        whole = m["category"] is None and (m["system"] is None or m["status"] == "missed")
+        if m["status"] == "shown" or not whole:
             continue
         promises.add_row(
             m["name"], m["system"] or "all", m["category"] or "all", _value(m), _of(m),
