@@ -22,7 +22,8 @@ from optout.sandbox.server import Sandbox
 DAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SPEC = Path(__file__).parents[3] / "shared/specs/mailchimp/marketing.subset.swagger.json"
 ANA = "Ana@Example.org"
-OPTED_IN = dict.fromkeys(("news", "offers", "events"), State.OPTED_IN)
+CATEGORIES = ("news", "offers", "events")
+OPTED_IN = dict.fromkeys(CATEGORIES, State.OPTED_IN)
 
 
 class Asker:
@@ -39,19 +40,27 @@ class Asker:
         return answer.json() if answer.content else None
 
 
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox([MailchimpTwin(CATEGORIES, token="key-us1", rng=Random(1))]) as running:
+        yield running
+
+
 @pytest.fixture
-def twin() -> MailchimpTwin:
-    made = MailchimpTwin(("news", "offers", "events"), token="key-us1", rng=Random(1))
-    made.now = DAY
+def twin(sandbox: Sandbox) -> MailchimpTwin:
+    """An account without members behind the same server, which is slow to stop."""
+    made = sandbox.twin("mailchimp")
+    assert isinstance(made, MailchimpTwin)
+    MailchimpTwin.__init__(made, CATEGORIES, token="key-us1", rng=Random(1))
+    made.lock, made.now = sandbox.lock, DAY
     return made
 
 
 @pytest.fixture
-def ask(twin: MailchimpTwin) -> Iterator[Asker]:
-    with Sandbox([twin]) as sandbox:
-        asker = Asker(sandbox.base_url("mailchimp"))
-        yield asker
-        asker.session.close()
+def ask(sandbox: Sandbox) -> Iterator[Asker]:
+    asker = Asker(sandbox.base_url("mailchimp"))
+    yield asker
+    asker.session.close()
 
 
 @pytest.fixture

@@ -1,0 +1,229 @@
+"""What a Mailchimp member says, read by rule 8: pure functions from the vendor's record to rows.
+
+An audience is mapped to categories as a whole, or by its interests. `unsubscribed` is an opt-out
+of all of them; `subscribed` with an interest that is true is mailable, with one that is false it
+is an opt-out, but a weak one, because false is also what was never asked. `cleaned`, `pending`,
+`transactional` and `archived` are neither. There is no time of an opt-out on a member:
+`last_changed` moves with any edit and is only ever told as `modified_at`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection as Container
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+
+from optout.model import Categories, Source
+from optout.records import Finding, Reading, Row
+
+FIELDS = (
+    "id", "contact_id", "email_address", "status", "interests", "timestamp_signup",
+    "timestamp_opt", "ip_opt", "last_changed", "source", "unsubscribe_reason",
+)  # fmt: skip
+"""All that is asked of a member: a page of a thousand stays small."""
+STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived")
+CONFIRMATION = timedelta(seconds=60)
+"""How long after the confirmation the vendor's own writes still move `last_changed`."""
+_UNTOLD = object()
+_WORD = re.compile(r"[a-z][a-z_ -]{0,30}")
+
+
+class MissingFieldError(Exception):
+    """A member came without a field on which consent depends; holds the field's name."""
+
+
+@dataclass
+class Audience:
+    """One list and the company's categories that it holds, as masks."""
+
+    list_id: str
+    whole: int = 0
+    """Categories that the audience is as a whole."""
+    interests: dict[str, int] = field(default_factory=dict)
+    """Interest id → categories."""
+
+    @property
+    def store(self) -> str:
+        """The store of its readings."""
+        return f"audience:{self.list_id}"
+
+    @property
+    def mapped(self) -> int:
+        """All categories that an unsubscribe here takes away."""
+        return self.whole | self.grouped
+
+    @property
+    def grouped(self) -> int:
+        """The categories held by interests."""
+        mask = 0
+        for bits in self.interests.values():
+            mask |= bits
+        return mask
+
+
+def audiences(mapping: Mapping[str, tuple[str, ...]], masks: Categories) -> dict[str, Audience]:
+    """The mapped lists by id, from `categories` in optout.toml."""
+    found: dict[str, Audience] = {}
+    for category, stores in mapping.items():
+        for store in stores:
+            list_id, _, interest = store.partition("/")
+            audience = found.setdefault(list_id, Audience(list_id))
+            if interest:
+                bits = audience.interests.get(interest, 0)
+                audience.interests[interest] = bits | masks.bit(category)
+            else:
+                audience.whole |= masks.bit(category)
+    return dict(sorted(found.items()))
+
+
+class _Cells(NamedTuple):
+    ins: int = 0
+    outs: int = 0
+    weak: int = 0
+    unclear: int = 0
+
+
+def rows_of(
+    member: Mapping[str, Any], audience: Audience, complaints: Container[str]
+) -> Iterator[Row]:
+    """The reading of one member and what could not be understood of it.
+
+    Raises MissingFieldError where a field on which consent depends is absent: a silent "nothing"
+    would look like somebody without an opt-out.
+    """
+    status, address = member.get("status"), member.get("email_address")
+    if not isinstance(status, str):
+        raise MissingFieldError("status")
+    if not isinstance(address, str):
+        raise MissingFieldError("email_address")
+    record_id = str(member.get("contact_id") or member["id"])
+    raw = orjson.dumps(member).decode()
+    cells = _cells(member, status, audience)
+    if status not in STATUSES:
+        word = status if _WORD.fullmatch(status) else "not a word"
+        yield Finding("unknown_value", audience.store, record_id, "status", word, address or None,
+                      audience.mapped, raw)  # fmt: skip
+    elif cells.unclear:
+        yield Finding("unknown_value", audience.store, record_id, "interests", "not a boolean",
+                      address or None, cells.unclear, raw)  # fmt: skip
+    times: dict[str, datetime | None] = {}
+    for name in ("timestamp_opt", "timestamp_signup", "last_changed"):
+        try:
+            times[name] = moment(member.get(name))
+        except ValueError:
+            times[name] = None
+            yield Finding("unparsable", audience.store, record_id, name, "not a time",
+                          address or None, raw=raw)  # fmt: skip
+    if not address:
+        yield Finding("no_address", audience.store, record_id, "email_address", "",
+                      categories=audience.mapped, raw=raw)  # fmt: skip
+        return
+    opted, changed = times["timestamp_opt"], times["last_changed"]
+    is_explicit = bool(cells.ins) and _is_confirmed(member, opted, changed, audience, cells.ins)
+    yield Reading(
+        audience.store,
+        record_id,
+        address,
+        ins=cells.ins,
+        outs=cells.outs,
+        sends=cells.ins,
+        unclear=cells.unclear,
+        category_outs=cells.outs,
+        weak_outs=cells.weak,
+        in_at=opted if cells.ins else None,
+        in_source=_source(member, is_explicit=is_explicit) if cells.ins else Source.UNKNOWN.value,
+        in_explicit=is_explicit,
+        undeliverable=status == "cleaned",
+        complained=member["id"] in complaints,
+        created_at=times["timestamp_signup"],
+        modified_at=changed,
+        raw=raw,
+    )
+
+
+def _cells(member: Mapping[str, Any], status: str, audience: Audience) -> _Cells:
+    if status == "unsubscribed":
+        return _Cells(outs=audience.mapped)
+    if status not in STATUSES:
+        return _Cells(unclear=audience.mapped)
+    if status != "subscribed":
+        return _Cells()
+    ins, outs, unclear = audience.whole, 0, 0
+    given = member.get("interests")
+    if not isinstance(given, dict):
+        if audience.interests:
+            raise MissingFieldError("interests")
+        given = {}
+    for interest, bits in audience.interests.items():
+        value = given.get(interest, _UNTOLD)
+        if value is True:
+            ins |= bits
+        elif value is False:
+            outs |= bits
+        elif value is not _UNTOLD:
+            unclear |= bits
+    return _Cells(ins, outs, outs, unclear)
+
+
+def _is_confirmed(
+    member: Mapping[str, Any],
+    opted: datetime | None,
+    changed: datetime | None,
+    audience: Audience,
+    ins: int,
+) -> bool:
+    """Whether the person gave the positive word: confirmed from an IP, after signing up at a form.
+
+    The stamp is that of the subscription. Interests have none: if the member was edited after the
+    confirmation, somebody else may have switched them on since, so they are not taken for the
+    person's word. The reading that protects whoever opted out before.
+    """
+    kind = _source(member, is_explicit=False)
+    if opted is None or not member.get("ip_opt") or kind != Source.FORM.value:
+        return False
+    if not ins & audience.grouped:
+        return True
+    return changed is not None and changed <= opted + CONFIRMATION
+
+
+def _source(member: Mapping[str, Any], *, is_explicit: bool) -> str:
+    """The vendor's free text of how the member came here, as one of our words.
+
+    A confirmed sign-up is the link in the confirmation mail. A name that is no form is never the
+    person, even where an IP stands beside it: writes through the API fill in the server's.
+    """
+    if is_explicit:
+        return Source.EMAIL_LINK.value
+    text = str(member.get("source") or "").casefold()
+    for source, words in _SOURCES:
+        if any(re.search(rf"\b{word}", text) for word in words):
+            return source.value
+    return Source.UNKNOWN.value
+
+
+_SOURCES = (
+    (Source.API, ("api", "integration", "zapier")),
+    (Source.IMPORT, ("import", "upload", "copy/paste")),
+    (Source.MANUAL, ("admin", "manual")),
+    (Source.FORM, ("hosted signup", "signup form", "embed", "popup", "landing page", "form")),
+)
+
+
+def moment(text: object) -> datetime | None:
+    """A time as the vendor writes it; an empty string stands for none. Raises ValueError."""
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str):
+        raise ValueError("not a time")
+    parsed = datetime.fromisoformat(text)
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def iso(moment_: datetime) -> str:
+    """A time as the vendor takes it in a query, to the second."""
+    return moment_.astimezone(UTC).replace(microsecond=0).isoformat()
