@@ -215,6 +215,28 @@ def test_an_address_of_a_deleted_contact_keeps_its_opt_out(
     assert {r.global_out for r in out.of(Reading)} == {True}
 
 
+def test_an_archived_contact_is_asked_about_though_the_timeline_forgot_it(
+    twin: HubSpotTwin, connect: Connect
+) -> None:
+    """An old opt-out of a deleted contact comes back with its restoration."""
+    twin.add(person(1, ADA), {"promotional": State.OPTED_OUT}, START)
+    twin.delete(ADA, at(days=2))
+    out = read(connect(timeline_days=1), "statuses")
+    assert reading(out, ADA).outs == PROMOTIONAL
+
+
+def test_only_the_types_of_the_configured_unit_are_asked_for(
+    twin: HubSpotTwin, connect: Connect
+) -> None:
+    """Units multiply statuses: another brand's word must not be read as this one's."""
+    twin.portal.types[11].unit = 5
+    twin.add(person(1, ADA), dict.fromkeys(NAMES, State.OPTED_IN), START)
+    connector = connect(categories={"educational": ["12"], "promotional": ["13"]})
+    raw = reading(read(connector, "statuses"), ADA).raw
+    assert '"subscriptionId":12' in raw
+    assert '"subscriptionId":11' not in raw
+
+
 def test_a_recipient_who_never_was_a_contact_is_found_in_the_timeline(
     twin: HubSpotTwin, connect: Connect
 ) -> None:
@@ -672,6 +694,9 @@ def world(twin: HubSpotTwin) -> None:
     for number in range(1, 40):
         act = Act(at(days=2, minutes=number), Source.EMAIL_LINK, campaign_id="m1")
         twin.opt_out(f"p{number}@example.org", "promotional" if number % 2 else None, act)
+    for number in range(60, 180):  # one moment, across the border of a page
+        act = Act(at(days=2, hours=5), Source.PREFERENCE_CENTER)
+        twin.opt_out(f"p{number}@example.org", "educational", act)
     twin.delete("p5@example.org", at(days=3))
 
 
