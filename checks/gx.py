@@ -65,10 +65,7 @@ def run_suite(
     """Judge the rows of `query` (committed ones: GX works on a cursor of its own)."""
     gx = _great_expectations()
     engine = gx.duckdb_engine
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = gx.ProgressBarsConfig(
-        globally=False, metric_calculations=False
-    )
+    context = _context()
     source = context.data_sources.add_sql(
         name,
         connection_string="duckdb:///:memory:",
@@ -87,6 +84,7 @@ def run_suite(
         return SuiteOutcome(name, tuple(_outcome(r) for r in result.results))
     finally:
         source.get_execution_engine().close()
+        context.data_sources.delete(name)
 
 
 def _outcome(result: Any) -> Outcome:
@@ -120,6 +118,18 @@ def _raised(info: Any) -> str | None:
         text = record.get("exception_message") if isinstance(record, Mapping) else str(record)
         return (text or "an exception").split(":")[0].strip("() ")[:80]
     return None
+
+
+@cache
+def _context() -> Any:
+    """One ephemeral context a process: it keeps nothing, and makes no Data Docs (they would load
+    scripts from elsewhere and hold values)."""
+    gx = _great_expectations()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = gx.ProgressBarsConfig(
+        globally=False, metric_calculations=False
+    )
+    return context
 
 
 @cache

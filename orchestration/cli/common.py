@@ -50,6 +50,8 @@ def configure_logging(verbose: bool) -> None:
     """Logs go to standard error, redacted; standard output is for answers."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(RedactingFilter())
+    # On the handler too: libraries set levels of their own loggers.
+    handler.setLevel(logging.DEBUG if verbose else logging.ERROR)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.ERROR, handlers=[handler], force=True

@@ -83,6 +83,7 @@ def run_night(
             partition_key=night.isoformat(),
             instance=instance,
             raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             asset_selection=selection if others else None,
         )
         for event in result.all_events:
