@@ -12,10 +12,10 @@ How each part is read is told in its module: `sendgrid_lists`, `sendgrid_groups`
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -163,18 +163,25 @@ class SendGrid(Connector):
             out.skipped("Email Activity has no data of EU subusers, and Email Logs cannot be read")
             return
         steps: list[Step] = [partial(read_messages, log, span) for log in logs]
-        self._end(run([each.title for each in accounts], steps, out), out)
+        result = run([each.title for each in accounts], steps, out)
+        self._end(result, out, {"read_to": span.end.isoformat()})
 
-    def _end(self, result: Result, out: StreamOutput) -> None:
+    def _end(
+        self, result: Result, out: StreamOutput, state: Mapping[str, Any] | None = None
+    ) -> None:
         """End a stream, with what is known of accounts that were not read."""
         result.notes += self.accounts.notes
         result.why += [f"there is no subuser {name}" for name in self.accounts.unknown]
-        finish(result, out)
+        finish(result, out, state)
 
     def _span(self, request: ReadRequest) -> Span:
-        end = request.now or request.cutoff
-        start = (request.since or request.cutoff) - timedelta(days=self.config.message_days)
-        return Span(start, end)
+        """From some days before where the last complete read ended: `since` says so only on
+        nights that are not due for a full read, and a night that was missed must leave no gap."""
+        known = [request.cutoff, request.since or request.cutoff]
+        if "read_to" in request.state:
+            known.append(datetime.fromisoformat(request.state["read_to"]))
+        start = min(known) - timedelta(days=self.config.message_days)
+        return Span(start, request.now or request.cutoff)
 
 
 def _read_list(

@@ -6,7 +6,7 @@ therefore reads the same thing several times. The cursor says which step, and wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -102,10 +102,10 @@ def _walk(names: Sequence[str], steps: Sequence[Step], out: StreamOutput) -> Res
     return result
 
 
-def finish(result: Result, out: StreamOutput) -> None:
-    """End the stream as its result deserves."""
+def finish(result: Result, out: StreamOutput, state: Mapping[str, Any] | None = None) -> None:
+    """End the stream as its result deserves; `state` is for the next night, if it is complete."""
     if result.why:
         out.incomplete("; ".join(dict.fromkeys(result.why)))
         return
     note = "; ".join(dict.fromkeys(result.notes)) or None
-    out.complete(vendor_total=result.total, read_total=result.read, note=note)
+    out.complete(vendor_total=result.total, read_total=result.read, note=note, state=state)

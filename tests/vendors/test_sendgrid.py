@@ -336,6 +336,37 @@ def test_without_a_count_in_the_job_the_contacts_are_counted(bench: Bench) -> No
     bench.twin.tells_count = False
     out = bench.read("contacts")
     assert (out.status, out.vendor_total) == ("complete", 5)
+    bench.twin.export_parts = 5
+    out = MemoryOutput(kill_at=2)
+    with pytest.raises(Killed):
+        bench.read("contacts", out)
+    list(bench.twin.main.exports.values())[-1].parts.pop()
+    again = bench.read("contacts", out.resumed())
+    assert (again.status, again.vendor_total, again.read_total) == ("incomplete", 5, 4)
+
+
+def test_who_leaves_a_group_while_it_is_read_is_not_missed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dated list comes after the group's own: what only it has is an opt-out too."""
+    bench.twin.opt_out("p1@example.org", "promotional", link())
+    get = HttpClient.get
+
+    def slow(self: HttpClient, path: str, *args: Any, **kwargs: Any) -> Any:
+        if path == "/v3/asm/suppressions":
+            bench.twin.opt_out("p2@example.org", "promotional", link())
+        return get(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(HttpClient, "get", slow)
+    assert set(readings(bench.read("groups"))) == {"p1@example.org", "p2@example.org"}
+
+
+def test_only_campaigns_that_are_new_are_read_again(bench: Bench) -> None:
+    """Each costs a request: years of single sends are not fetched every night."""
+    bench.twin.send(MAILING, ["p1@example.org"])
+    assert len(bench.read("campaigns", since=MAILING.sent_at).of(Campaign)) == 1
+    later = MAILING.sent_at + timedelta(seconds=1)
+    assert bench.read("campaigns", since=later).of(Campaign) == []
 
 
 # --- subusers and regions -------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -44,7 +44,11 @@ def sandbox(twin: SendGridTwin, monkeypatch: pytest.MonkeyPatch) -> Iterator[San
 
 
 def read(
-    sandbox: Sandbox, out: MemoryOutput | None = None, base_url: str = "", **settings: Any
+    sandbox: Sandbox,
+    out: MemoryOutput | None = None,
+    base_url: str = "",
+    state: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> MemoryOutput:
     out = out or MemoryOutput()
     url = sandbox.base_url("sendgrid")
@@ -58,7 +62,7 @@ def read(
         headers={"Authorization": "Bearer SG.test"}
     )
     http = HttpClient("sendgrid", url, options, retry=RetryPolicy(attempts=2, base=0.0))
-    request = ReadRequest(date(2026, 10, 1), NOW, None, now=NOW)
+    request = ReadRequest(date(2026, 10, 1), NOW, None, state or {}, NOW)
     SendGrid(Context(config, "SG.test", CATEGORIES, http)).read("messages", request, out)
     return out
 
@@ -137,6 +141,17 @@ def test_a_late_unsubscribe_through_an_older_message_is_found(
     twin.opt_out("p0@example.org", "promotional", act)
     [change] = read(sandbox).of(Change)
     assert (change.occurred_at, change.ip, change.explicit) == (AT, "198.51.100.9", True)
+
+
+def test_after_missed_nights_the_log_is_read_from_where_it_ended(
+    twin: SendGridTwin, sandbox: Sandbox
+) -> None:
+    """On a night of a full read `since` is not told; the nights between must not fall out."""
+    send(twin, 1, seconds=1, at=AT - timedelta(days=9))
+    assert sent_to(read(sandbox)) == []
+    out = read(sandbox, state={"read_to": (AT - timedelta(days=8)).isoformat()})
+    assert sent_to(out) == ["p0@example.org"]
+    assert out.state == {"read_to": NOW.isoformat()}
 
 
 def test_activity_tells_the_same_with_less(twin: SendGridTwin, sandbox: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from random import Random
@@ -70,8 +71,8 @@ def read(sandbox: Sandbox, stream: str, out: MemoryOutput) -> MemoryOutput:
     return out
 
 
-def rows(out: MemoryOutput) -> set[Row]:
-    return set(out.rows)
+def rows(out: MemoryOutput) -> Counter[Row]:
+    return Counter(out.rows)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
