@@ -20,6 +20,7 @@ from optout.vendors.hubspot_rows import (
     STATES,
     TypeBook,
     as_raw,
+    channel_of,
     moment,
     number_of,
     record_id,
@@ -233,7 +234,7 @@ def _change_rows(
         yield Change(
             f"timeline:{identity}:{kind}:{number or '*'}:{name or '*'}:{word}", "timeline", whose,
             address, name, None, STATES[word], at, at, effective_at=at, source=source,
-            explicit=explicit, channel=shown_word(change.get("source")), actor=actor,
+            explicit=explicit, channel=channel_of(change.get("source")), actor=actor,
             campaign_id=campaign, store="statuses", evidence_ref=identity if cause else None,
             raw=as_raw({"timestamp": stamp, **change}),
         )  # fmt: skip

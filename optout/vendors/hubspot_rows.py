@@ -109,6 +109,12 @@ def shown_word(value: Any) -> str:
     return f"a value of type {type(value).__name__}"
 
 
+def channel_of(text: Any) -> str | None:
+    """The vendor's own word for a source. Free text may name a colleague by address, so that only
+    plain words pass; the rest is in the raw record."""
+    return text if isinstance(text, str) and _WORD.fullmatch(text) else None
+
+
 def source_of(text: Any, legal_basis: Any = None) -> tuple[Source, bool]:
     """What v4's free text tells, and whether the person acted; in doubt the person did not.
 

@@ -19,6 +19,7 @@ from optout.vendors.hubspot_rows import (
     STATES,
     TypeBook,
     as_raw,
+    channel_of,
     moment,
     number_of,
     record_id,
@@ -157,7 +158,7 @@ class _Cells:
             self.rows.append(Change(
                 f"status:{self._id}:{what}:{name or '*'}:{new}:{at.isoformat()}", "status",
                 self._id, self._address, name, None, new, at, at, effective_at=at, source=source,
-                explicit=explicit, channel=str(status.get("source") or "") or None,
+                explicit=explicit, channel=channel_of(status.get("source")),
                 actor="person" if explicit else None, store="statuses", raw=as_raw(status),
             ))  # fmt: skip
 

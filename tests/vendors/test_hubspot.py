@@ -299,6 +299,19 @@ def test_one_stamp_for_several_yeses_is_the_oldest_and_only_as_good_as_the_worst
     assert (row.in_at, row.in_explicit, row.in_source) == (START, False, "unknown")
 
 
+def test_a_colleagues_address_in_the_source_does_not_become_a_channel(
+    twin: HubSpotTwin, connect: Connect
+) -> None:
+    """The source is free text: an address in it would travel on beyond the landing."""
+    twin.add(person(1, ADA), {}, START)
+    twin.write(ADA, 13, "UNSUBSCRIBED", at(days=1), "Set by eve@shop.example.org")
+    [change] = distinct(read(connect(), "statuses"), Change)
+    assert change.channel is None
+    twin.write(ADA, 13, "UNSUBSCRIBED", at(days=1), "Contact import")
+    [change] = distinct(read(connect(), "statuses"), Change)
+    assert (change.channel, change.source) == ("Contact import", "import")
+
+
 def test_a_status_dated_after_the_cut_off_is_no_change_tonight(
     twin: HubSpotTwin, connect: Connect
 ) -> None:
