@@ -67,6 +67,8 @@ class KlaviyoTwin(Twin):
         self.profiles: dict[str, ks.Profile] = {}
         self.lists: dict[str, ks.MailingList] = {}
         self.metrics = {name: f"Mt{i:04d}" for i, name in enumerate(ks.METRICS, 1)}
+        self.foreign_metrics: dict[str, str] = {}
+        """Id → name of metrics that an integration made; names need not be unique."""
         self.events: dict[str, list[ks.Event]] = {name: [] for name in ks.METRICS}
         self.campaigns: dict[str, ks.Campaign] = {}
         """By the world's id of the mailing."""

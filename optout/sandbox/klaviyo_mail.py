@@ -38,14 +38,9 @@ class Mail:
     def metrics(self, request: Request) -> kq.Item:
         """The account's metrics; their ids differ from account to account."""
         kq.check_parameters(request, frozenset({"filter", "include", "page[cursor]"}))
-        integration = {"object": "integration", "id": "0rG4eQ", "key": "klaviyo",
-                       "name": "Klaviyo", "category": "Internal"}  # fmt: skip
-        when = "2020-01-01T00:00:00+00:00"
-        data = [
-            kq.resource(request, "metric", metric_id,
-                      {"name": name, "created": when, "updated": when, "integration": integration})
-            for name, metric_id in self._twin.metrics.items()
-        ]  # fmt: skip
+        shown = [(i, name, "Klaviyo") for name, i in self._twin.metrics.items()]
+        shown += [(i, name, "Shopify") for i, name in self._twin.foreign_metrics.items()]
+        data = [_metric(request, *each) for each in shown]
         return {"data": data, "links": {"self": str(request.url)}}
 
     def events(self, request: Request) -> kq.Item:
@@ -173,6 +168,14 @@ class Mail:
             campaign=kq.to_one("campaign", campaign.id),
             template=kq.to_one("template", campaign.template_id),
         )  # fmt: skip
+
+
+def _metric(request: Request, metric_id: str, name: str, maker: str) -> kq.Item:
+    integration = {"object": "integration", "id": f"In{maker}", "key": maker.lower(),
+                   "name": maker, "category": "Internal"}  # fmt: skip
+    when = "2020-01-01T00:00:00+00:00"
+    attributes = {"name": name, "created": when, "updated": when, "integration": integration}
+    return kq.resource(request, "metric", metric_id, attributes)
 
 
 def _event_fits(event: ks.Event, conditions: Sequence[Condition]) -> bool:

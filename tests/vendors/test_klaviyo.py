@@ -763,13 +763,37 @@ def test_a_belated_night_does_not_take_the_state_back(connect: Connect, twin: Kl
 
 
 def test_metrics_of_others_with_the_same_name_are_left_alone(
+    connect: Connect, twin: KlaviyoTwin, sandbox: Sandbox
+) -> None:
+    """An integration may name its metric like Klaviyo's: its events are no mail of ours."""
+    people(twin, 1)
+    twin.foreign_metrics["Sh0001"] = "Received Email"
+    sandbox.forget()
+    assert read(connect(), "events").status == "complete"
+    alone = sum(entry.template == "/api/events" for entry in sandbox.log)
+    del twin.metrics["Dropped Email"]
+    twin.foreign_metrics["Sh0002"] = "Dropped Email"
+    sandbox.forget()
+    assert read(connect(), "events").status == "complete"
+    assert sum(entry.template == "/api/events" for entry in sandbox.log) == alone, "the only one"
+    twin.foreign_metrics.clear()
+    assert read(connect(), "events").note == "no metric 'Dropped Email'"
+
+
+def test_an_opt_out_that_names_a_message_came_by_its_link(
     connect: Connect, twin: KlaviyoTwin
 ) -> None:
-    """Integrations may name a metric like Klaviyo's own; without Klaviyo's, the note says so."""
+    """No specification promises a `method` on events; the message is what else they tell."""
     people(twin, 1)
-    del twin.metrics["Dropped Email"]
-    out = read(connect(), "events")
-    assert out.note == "no metric 'Dropped Email'"
+    twin.send(Mailing("m1", "Autumn", "promotional", AT), [])
+    twin.opt_out(address(1), None, act(Source.EMAIL_LINK, campaign="m1"))
+    twin.opt_out(address(1), None, act(Source.API))
+    told = twin.events["Unsubscribed from Email Marketing"]
+    told[:] = [replace(each, properties={**each.properties, "method": None}) for each in told]
+    changes = read(connect(), "events").of(Change)
+    assert sorted((c.source, c.explicit, c.actor or "") for c in changes) == [
+        ("email_link", True, "person"), ("unknown", False, ""),
+    ]  # fmt: skip
 
 
 def test_complaints_count_once(connect: Connect, twin: KlaviyoTwin) -> None:
