@@ -128,7 +128,8 @@ def wilson(numerator: int, denominator: int) -> tuple[float, float]:
     centre = (share + z2 / (2 * denominator)) / scale
     spread = share * (1 - share) / denominator + z2 / (4 * denominator * denominator)
     half = _Z95 * sqrt(spread) / scale
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return (0.0 if numerator == 0 else low), (1.0 if numerator == denominator else high)
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ class _Counts:
         figures: defaultdict[str, dict[Scope, Figure]] = defaultdict(dict)
         for metric in (*(p.metric for p in PROMISES), NEITHER):
             for system, category, top, bottom, unknown in query(con, f"mart_{metric}", night=night):
+                if top is None:  # the total over no rows at all
+                    continue
                 figure = Figure(int(top), None if bottom is None else int(bottom), int(unknown))
                 figures[metric][Scope(system, category)] = figure
         for name, system, category, count in query(con, "mart_drift_open", night=night):

@@ -17,6 +17,7 @@ from optout.testing import facts
 from optout.testing.facts import CUTOFF, NIGHT
 from optout.testing.slow_rules import SlowRules, World
 from optout.warehouse.reconcile import ReconcilePolicy, reconcile
+from optout.warehouse.script import statements
 
 CATEGORIES = Categories(("news", "offers", "events"))
 POLICY = ReconcilePolicy(
@@ -304,3 +305,16 @@ def test_the_order_of_rows_changes_nothing():
     world = random_world(7)
     turned = World(world.readings[::-1], world.changes[::-1], world.cutoff)
     assert shaped(*judged(world)) == shaped(*judged(turned))
+
+
+def test_the_join_for_superseded_estimates_agrees_with_the_view():
+    """`explain` reads the view, the night the join: they would tell two stories."""
+    con = facts.warehouse()
+    facts.store(con, "core.change", random_world(3).changes)
+    con.execute(statements("audit_changes")[0])
+    all_but_known = (
+        "SELECT change_id FROM core.change EXCEPT SELECT change_id FROM core.known_change"
+    )
+    by_view = con.execute(all_but_known).fetchall()
+    by_join = con.execute("SELECT change_id FROM rec_superseded").fetchall()
+    assert by_view and sorted(by_view) == sorted(by_join)
