@@ -135,8 +135,9 @@ class SendGridHolding(Holding):
     """Stores that say no; whoever is exported and in none of them is mailable."""
 
     def dates(self, category: str | None) -> bool:
-        """The global list has stamps, the groups have none."""
-        return category is None
+        """The global list has stamps, and so has the list of all groups' suppressions (the
+        `created_at` of the vendor's specification; one group's own list has none)."""
+        return True
 
     def out(self, deed: Deed) -> None:
         """Into the group or onto the global list."""
@@ -226,6 +227,13 @@ class HubSpotHolding(Holding):
         """The contact moves; what was said of the address stays with it."""
         other.present, self.present = self.present, False
 
-    def held(self, category: str) -> list[Word]:
-        """Without a contact nobody asks for the address's status."""
-        return super().held(category) if self.present else []
+    def actual(self, category: str) -> Actual:
+        """What was said of an address counts with or without a contact: one that is restored, or
+        made anew, is mailed by it."""
+        if self.held(category):
+            return Actual.OPTED_OUT
+        if not self.present and not self.yes:
+            return Actual.NEITHER if self.outs else Actual.ABSENT
+        if self.blocked or category not in self.yes:
+            return Actual.NEITHER
+        return Actual.MAILABLE

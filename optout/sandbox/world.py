@@ -155,7 +155,7 @@ class World:
         self._turn += 1
         categories = self.plan.categories
         if plot.needs == "new":
-            r: Resident | None = next(self._people)
+            r: Resident | None = next(r for r in self._people if r.wish_says_no_more())
         else:
             r = self._life.pick(day, fits(plot, categories))
         if r is None:

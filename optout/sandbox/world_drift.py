@@ -124,13 +124,13 @@ def at_the_same_time(s: Scene) -> None:
 
 
 def undated_opt_out(s: Scene) -> None:
-    """An agent suppresses in the ESP without a stamp, and the person says yes in the hub on the
-    same day: which came later, nobody can tell."""
-    r = s.r
-    s.script.out(r, s.esp, s.category, s.at, Source.API)
-    s.script.into(r, HUB, s.category, s.at + _HOUR, _CENTRE)
-    s.script.copy_in(r, s.category, s.at + _HOUR, origin=HUB, skip=(s.esp,))
-    r.wish[s.category] = State.OPTED_OUT  # what must be assumed
+    """Somebody leaves and comes back within the morning; the same day an agent switches the
+    interest off in Mailchimp, which keeps no time of it: which was last, nobody can tell."""
+    s.change_mind(skip=(MAILCHIMP,))
+    back = s.at + _HOUR
+    s.script.into(s.r, HUB, s.category, back, _CENTRE)
+    s.script.copy_in(s.r, s.category, back, origin=HUB, skip=(MAILCHIMP,))
+    s.script.out(s.r, MAILCHIMP, s.category, back + _HOUR, Source.API)
 
 
 def klaviyo_goes_global(s: Scene) -> None:
@@ -196,13 +196,13 @@ PLOTS: tuple[Plot, ...] = (
     Plot(bulk_edit_overwrites, "in", _ANY),
     Plot(import_overwrites, "in"),
     Plot(release_is_not_carried, "left"),
-    Plot(return_is_not_carried, "out", (KLAVIYO, HUBSPOT)),
-    Plot(return_is_not_carried, "out", (MAILCHIMP, SENDGRID), from_night=2),
+    Plot(return_is_not_carried, "out", (SENDGRID, KLAVIYO, HUBSPOT)),
+    Plot(return_is_not_carried, "out", (MAILCHIMP,), from_night=2),
     Plot(hub_forgets, "in", _ANY),
     Plot(hub_forgets_an_opt_out, "in", _ANY, from_night=2),
     Plot(lead_disagrees, "in", _ANY),
     Plot(at_the_same_time, "in", _ANY),
-    Plot(undated_opt_out, "unset", (SENDGRID,)),
+    Plot(undated_opt_out, "in", _ANY),
     Plot(klaviyo_goes_global, "unset", _ANY),
     Plot(category_after_all, "unset", _ANY),
     Plot(unknown_word, "in", _ANY),

@@ -160,7 +160,8 @@ class Life:
                     self._change_mind(r, category, self._when(day), _CENTRE, fault)
 
     def _population(self, day: Day, arrivals: Iterator[Resident]) -> None:
-        """Comings and goings; only those who never opted out of anything go or move."""
+        """Comings and goings. Only those whom nobody ever asked go or move: HubSpot keeps what was
+        said of an address that no contact has any more, and nothing here takes it back."""
         for _ in range(self._count(self.rates.arrival)):
             r = next(arrivals)
             r.last_act = day.night.number
@@ -168,12 +169,12 @@ class Life:
             self.residents.append(r)
         for r in self._some(day, self.rates.duplicate, _never_out):
             self.script.record(r, self._when(day), is_lead=True)
-        for r in self._some(day, self.rates.departure, _never_out):
+        for r in self._some(day, self.rates.departure, _never_asked):
             r.is_frozen = True
             at = self._when(day)
             for system in SYSTEMS:
                 self.script.do(r, system, What.DELETE, at)
-        for r in self._some(day, self.rates.new_address, _never_out):
+        for r in self._some(day, self.rates.new_address, _never_asked):
             self._move(r, self._when(day))
 
     def _move(self, r: Resident, at: datetime) -> None:
@@ -183,10 +184,6 @@ class Life:
             self.script.do(r, system, What.MOVE, at, new_who=new, new_address=new)
         r.who, r.typed = new, dict.fromkeys(SYSTEMS, new)
         r.is_frozen = True
-        for category in self.script.categories:
-            if r.wish[category] is State.OPTED_IN:
-                # HubSpot keeps preferences by address: the new one has none yet.
-                self.script.into(r, HUBSPOT, category, at + timedelta(minutes=5), Source.SYNC)
 
     # --- mail -------------------------------------------------------------------------------------
     def mail(self, day: Day, size: int, always: Sequence[Resident]) -> list[Sent]:
@@ -292,6 +289,10 @@ def _is_free(r: Resident, day: Day) -> bool:
 
 def _never_out(r: Resident) -> bool:
     return not r.was_ever_out
+
+
+def _never_asked(r: Resident) -> bool:
+    return _never_out(r) and not _was_in(r)
 
 
 def _has_unset(r: Resident) -> bool:

@@ -86,6 +86,7 @@ def people(rng: Random, categories: Sequence[str], today: date) -> Iterator[Resi
         first, last = rng.choice(_FIRST), rng.choice(_LAST)
         canonical = _canonical(rng, first, last, number)
         country, iso = rng.choice(COUNTRIES)
+        share = 0.0 if rng.random() < 0.07 else 0.65  # some were never asked anything
         yield Resident(
             id=number,
             who=normalise(canonical),
@@ -96,7 +97,7 @@ def people(rng: Random, categories: Sequence[str], today: date) -> Iterator[Resi
             governance=_governance(rng, today, number),
             typed=_typed(rng, canonical),
             wish={
-                category: State.OPTED_IN if rng.random() < 0.65 else State.NOT_SET
+                category: State.OPTED_IN if rng.random() < share else State.NOT_SET
                 for category in categories
             },
         )

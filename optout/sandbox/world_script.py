@@ -180,8 +180,14 @@ class Script:
             if not self.is_in(system, r.who):
                 self.add(r, system, at)
                 continue
+            if system == MAILCHIMP and not r.is_out and self._left_mailchimp(r.who):
+                self.silent(r, system, None, at)  # unarchived, with every interest
             for category in self.categories:
                 self._mend_cell(r, system, category, at)
+
+    def _left_mailchimp(self, who: str) -> bool:
+        holding = self.esp(MAILCHIMP, who)
+        return any(word.category is None for c in self.categories for word in holding.held(c))
 
     def _mend_cell(self, r: Resident, system: str, category: str, at: datetime) -> None:
         if system == HUB:
