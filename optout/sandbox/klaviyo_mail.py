@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -49,11 +50,10 @@ class Mail:
         size = kq.page_size(request, 200, 1000)
         _, back = kq.sorting(request, ("datetime",), "-datetime")
         conditions = kq.conditions(request, _EVENT_FILTERS)
-        found = [each for each in self._candidates(conditions) if _event_fits(each, conditions)]
-        found.sort(key=lambda each: (each.at, each.id), reverse=back)
+        found = self._found(request, conditions, size, back=back)
         page, links = kq.page_of(
             request, found, size, self._twin.cursor_generation,
-            lambda each: [each.at.timestamp(), each.id], reverse=back,
+            _event_key, reverse=back,
         )  # fmt: skip
         include = kq.words(request, "include", ("metric", "profile", "attributions"))
         body: kq.Item = {"data": [self._event(request, each) for each in page], "links": links}
@@ -118,17 +118,35 @@ class Mail:
                 return campaign
         raise kq.Refused(404, "not_found", "A message with this id does not exist.")
 
-    def _candidates(self, conditions: Sequence[Condition]) -> list[ks.Event]:
-        """The events of the metric that is asked for, from its first moment on."""
+    def _found(
+        self, request: Request, conditions: Sequence[Condition], size: int, *, back: bool
+    ) -> list[ks.Event]:
+        """The events that are asked for, in order. Forwards through one metric, the usual way to
+        read, no more of them are looked at than a page needs."""
         asked = {each.value for each in conditions if each.field == "metric_id"}
         names = [name for name, mid in self._twin.metrics.items() if not asked or mid in asked]
+        if len(names) == 1 and not back:
+            events = self._twin.events[names[0]]
+            later = islice(events, self._first(request, events, conditions), None)
+            fitting = (each for each in later if _event_fits(each, conditions))
+            return list(islice(fitting, size + 1))
+        found = [
+            each for name in names for each in self._twin.events[name]
+            if _event_fits(each, conditions)
+        ]  # fmt: skip
+        return sorted(found, key=_event_key, reverse=back)
+
+    def _first(
+        self, request: Request, events: Sequence[ks.Event], conditions: Sequence[Condition]
+    ) -> int:
+        """The place of the first event that can be on the page."""
         since = [c.value for c in conditions if c.field == "datetime" and "greater" in c.operator]
-        found: list[ks.Event] = []
-        for name in names:
-            events = self._twin.events[name]
-            start = bisect_left(events, max(since), key=lambda each: each.at) if since else 0
-            found += events[start:]
-        return found
+        first = bisect_left(events, max(since), key=lambda each: each.at) if since else 0
+        cursor = request.query_params.get("page[cursor]")
+        if not cursor:
+            return first
+        behind = kq.decode_cursor(cursor, self._twin.cursor_generation)
+        return max(first, bisect_right(events, behind, key=_event_key))
 
     def _event(self, request: Request, event: ks.Event) -> kq.Item:
         metric_id = self._twin.metrics[event.metric]
@@ -176,6 +194,10 @@ def _metric(request: Request, metric_id: str, name: str, maker: str) -> kq.Item:
     when = "2020-01-01T00:00:00+00:00"
     attributes = {"name": name, "created": when, "updated": when, "integration": integration}
     return kq.resource(request, "metric", metric_id, attributes)
+
+
+def _event_key(event: ks.Event) -> list[float | str]:
+    return [event.at.timestamp(), event.id]
 
 
 def _event_fits(event: ks.Event, conditions: Sequence[Condition]) -> bool:

@@ -7,7 +7,6 @@ specification; what is missing or strange is therefore no error but less knowled
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 from optout.model import PERSONAL_SOURCES, Categories, Source, State
 from optout.records import Campaign, Change, Finding, MailEvent, Row
-from optout.vendors.klaviyo_words import actor_of, moment, source_of, text
+from optout.vendors.klaviyo_words import actor_of, moment, raw_json, source_of, text
 
 MAIL: Mapping[str, str] = {
     "Received Email": "delivered",
@@ -116,7 +115,7 @@ class EventRows:
             campaign_id=message.campaign_id if message else message_id, message_id=message_id,
             categories=message.categories if message else self._of_groups(told),
             transactional=bool(in_flow and message_id and self.is_transactional(message_id)),
-            record_id=profile_id, raw=_raw(item),
+            record_id=profile_id, raw=raw_json(item),
         )  # fmt: skip
 
     def _of_groups(self, told: Mapping[str, Any]) -> int:
@@ -143,7 +142,7 @@ class EventRows:
             effective_at=at, source=source.value, explicit=source in PERSONAL_SOURCES,
             channel=word, actor=actor_of(source),
             campaign_id=message.campaign_id if message else message_id,
-            evidence_ref=f"event:{item['id']}", raw=_raw(item),
+            evidence_ref=f"event:{item['id']}", raw=raw_json(item),
         )  # fmt: skip
         if turn.of_list:
             yield from self._of_list(change, item, text(told.get("List")), turn)
@@ -212,7 +211,7 @@ def campaign_row(
         has_unsubscribe=_all([None if page is None else bool(_UNSUBSCRIBE_TAG.search(page))
                               for page in pages]),
         has_postal_address=_all([_has_postal(page, postal_parts) for page in pages]),
-        raw=json.dumps({**item, "messages": contents}, separators=(",", ":")),
+        raw=raw_json({**item, "messages": contents}),
     )  # fmt: skip
 
 
@@ -284,7 +283,3 @@ def _event_time(attributes: Mapping[str, Any]) -> datetime | None:
     if at is None and isinstance(seconds, int) and not isinstance(seconds, bool):
         return datetime.fromtimestamp(seconds, UTC)
     return at
-
-
-def _raw(item: Mapping[str, Any]) -> str:
-    return json.dumps(item, separators=(",", ":"))

@@ -8,7 +8,6 @@ specification of revision 2026-07-15.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from optout.vendors.klaviyo_words import (
     enum_word,
     is_true,
     moment,
+    raw_json,
     source_of,
     text,
 )
@@ -74,7 +74,7 @@ class PeopleRows:
         marketing = self.marketing(attributes)
         consent = (marketing or {}).get("consent")
         word = re.sub(r"[ -]+", "_", str(consent).upper()) if consent else None
-        raw = json.dumps(item, separators=(",", ":"))
+        raw = raw_json(item)
         person = _Person(item["id"], address, attributes, marketing or {}, word, raw)
         yield from self._global(person)
         yield from self._listed(person)
@@ -91,7 +91,7 @@ class PeopleRows:
         yield Reading(
             store=f"list:{list_id}", record_id=item["id"], address=address, ins=mask, sends=mask,
             in_at=joined, created_at=moment(attributes.get("created")), modified_at=joined,
-            raw=json.dumps(item, separators=(",", ":")),
+            raw=raw_json(item),
         )  # fmt: skip
 
     def marketing(self, attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -216,7 +216,7 @@ class PeopleRows:
             store_blocks=mask, unclear=mask if held.unknown else 0, present=False,
             undeliverable=held.undeliverable, complained=held.complained,
             modified_at=moment(person.attributes.get("updated")),
-            raw=json.dumps(entries, separators=(",", ":")),
+            raw=raw_json(entries),
         )  # fmt: skip
         for entry in entries:
             reason, at = str(entry.get("reason")), moment(entry.get("timestamp"))

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import orjson
+
 from optout.model import PERSONAL_SOURCES, Source
 
 OPT_OUT = frozenset({"UNSUBSCRIBE", "USER_SUPPRESSED", "USER_INITIATED"})
@@ -106,3 +108,8 @@ def enum_word(value: object) -> str:
     """A vendor's enum word, fit to be shown: anything that does not look like one is not."""
     word = str(value)
     return word if re.fullmatch(r"[A-Za-z0-9_ -]{1,40}", word) else "not a word"
+
+
+def raw_json(record: object) -> str:
+    """The vendor's record as it is kept beside our reading of it."""
+    return orjson.dumps(record).decode()
