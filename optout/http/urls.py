@@ -107,7 +107,5 @@ def is_loopback(host: str) -> bool:
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
-    """Scheme, host and port, comparable; a user name in the URL makes it a stranger."""
-    if "@" in parts.netloc or "\\" in parts.netloc:
-        return ("", "", None)
+    """Scheme, host and port, comparable."""
     return (parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme))

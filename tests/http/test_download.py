@@ -43,11 +43,15 @@ def test_a_file_that_ends_early_is_an_error(
 
 def test_opening_is_retried(vendor: Any, connect: Connect, clock: Any) -> None:
     """Storage says 503 now and then."""
-    vendor.script += [vendor.reply(503), vendor.reply(200, body=b"", silent=True)]
+    vendor.script += [
+        vendor.reply(503, headers={"Retry-After": "11"}),
+        vendor.reply(200, body=b"", silent=True),
+    ]
     vendor.script.append(vendor.reply(200, body=b"abc"))
     client = connect()
     assert b"".join(client.download(f"{vendor.url}/f")) == b"abc"
     assert len(clock.slept) == 2
+    assert clock.slept[0] == 11.0
     assert client.stats.retries == 2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -174,6 +175,27 @@ def test_one_credential_has_one_limiter_even_after_its_client_is_gone() -> None:
     gc.collect()
     with shared_limiter("https://a.example", "k1", limits, **ours).slot():
         assert clock.now > 100.0
+
+
+def test_limiters_that_hold_nothing_back_are_forgotten() -> None:
+    """A service that lives for months would keep each night's."""
+    clock = Clock()
+    ours = {"clock": clock, "sleep": clock.sleep}
+    gone = weakref.ref(shared_limiter("https://d.example", "k", (Limit(1, 50.0),), **ours))
+    gc.collect()
+    shared_limiter("https://e.example", "k", (), **ours)
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
+    """The second thread's 429 tells one second, the first one's a minute."""
+    clock = Clock()
+    limiter = Limiter((), clock=clock, sleep=clock.sleep)
+    limiter.pause(60.0)
+    limiter.pause(1.0)
+    with limiter.slot() as waited:
+        assert waited == 60.0
 
 
 def test_a_later_client_can_add_a_limit() -> None:
