@@ -24,8 +24,11 @@ from optout.vendors.sendgrid_steps import Result, Sink, StartOver
 
 PAGE = 500
 """The largest page that the vendor allows."""
-MOST_IDLE = 2
-"""Pages in a row without a new entry after which the offset counts as ignored."""
+MOST_REPEATED = 2
+"""Times in a row that the very same page may come before the offset counts as ignored."""
+MOST_IDLE = 100
+"""Pages in a row without a new entry after which the list counts as endless. Removals make some:
+each sends the reading back to what it knows."""
 
 Item = Mapping[str, Any]
 
@@ -77,7 +80,7 @@ def new_entries(
     is_resumed = place.anchor is not None
     seen = set() if place.anchor is None else {place.anchor}
     last: list[int] = []
-    idle = empty = 0
+    idle = repeated = empty = 0
     while True:
         page = ask(place.offset)
         keys = [_digest(item) for item in page]
@@ -98,7 +101,8 @@ def new_entries(
                 raise StartOver("entries moved while the list was read")
             return
         idle = 0 if fresh else idle + 1
-        if idle > MOST_IDLE:
+        repeated = repeated + 1 if keys == last else 0
+        if repeated > MOST_REPEATED or idle > MOST_IDLE:
             raise broken("the same page comes again: the offset is not heeded")
         place.doubled += len(keys) - len(set(keys))
         place.read += len(fresh)
