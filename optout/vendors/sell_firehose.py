@@ -115,17 +115,13 @@ class EventReader:
         sides: tuple[Any, Any],
         act: _Act,
     ) -> Iterator[Change | Finding]:
+        category = self.preferences.category_of[name]
         try:
-            new = self.preferences.state(name, sides[1])
+            old, new = self._sides(name, sides)
         except Unclear as unclear:
             mask = self.preferences.masks[name]
             yield self._finding(place, "unknown_value", name, str(unclear), mask)
             return
-        try:
-            old = self.preferences.state(name, sides[0])
-        except Unclear:
-            old = None
-        category = self.preferences.category_of[name]
         if old is new or (category is None and {old, new} <= _NOT_OUT):
             # Written differently, said the same: an unset flag and an explicit false.
             return

@@ -87,7 +87,7 @@ class HistoryReader:
     def _changes(
         self, usable: Sequence[_Told], place: Place, current: Mapping[str, State]
     ) -> Iterator[Change | Finding]:
-        repeats: Counter[str] = Counter()
+        repeats: Counter[tuple[object, ...]] = Counter()
         for number, told in enumerate(usable):
             try:
                 old, new = (self._said(told, side) for side in ("old", "new"))
@@ -102,11 +102,10 @@ class HistoryReader:
             role = self.preferences.category_of[told.name] or "*"
             # The stated values, not the completed ones: those move when entries are added.
             content = ("history", role, at or text(told.entry.get("at")), old, new)
-            repeats[(base := event_id(place, *content))] += 1
+            repeats[content] += 1
+            name = event_id(place, *content, repeats[content])
             after = new or self._implied(usable[number + 1 :], told.name, current)
-            yield self._change(
-                told, place, event_id(place, base, repeats[base]), at, (old, after), new is None
-            )
+            yield self._change(told, place, name, at, (old, after), new is None)
 
     def _said(self, told: _Told, side: str) -> State | None:
         """The state on one side of a change; None where the entry does not say."""
@@ -137,10 +136,7 @@ class HistoryReader:
     ) -> Change:
         entry = told.entry
         by = source(entry.get("source"))
-        missing = [m for m in self._missing(entry, at) if not m.startswith("changes.")]
-        lacks = {"changes.old": sides[0] is None, "changes.new": lacks_new}
-        asked = self._asked(entry)
-        missing += [path for path, is_lacking in lacks.items() if is_lacking and path in asked]
+        lacks = {"at": at is None, "changes.old": sides[0] is None, "changes.new": lacks_new}
         return Change(
             event_id=name,
             feed="history",
@@ -161,23 +157,23 @@ class HistoryReader:
             store=place.store,
             evidence_ref=f"{place.store}/{place.record_id}/history/{told.position}",
             position=told.position,
-            missing=",".join(missing) or None,
+            missing=",".join(self._missing(entry, by, lacks)) or None,
             raw=json.dumps(entry),
         )
 
-    def _asked(self, entry: Mapping[str, Any]) -> tuple[str, ...]:
-        """The fields that an entry of this source must have."""
-        by = entry.get("source")
-        freed = {*self.relaxed.get(word(by) or "", ()), *self.relaxed.get(source(by).value, ())}
-        return tuple(path for path in self.required if path not in freed)
-
-    def _missing(self, entry: Mapping[str, Any], at: datetime | None) -> Iterator[str]:
-        for path in self._asked(entry):
-            if path == "at":
-                if at is None:
-                    yield path
-            elif text(entry.get(path)) is None:
+    def _missing(
+        self, entry: Mapping[str, Any], by: Source, lacks: Mapping[str, bool]
+    ) -> Iterator[str]:
+        for path in self._asked(entry.get("source"), by):
+            if lacks[path] if path in lacks else text(entry.get(path)) is None:
                 yield path
+
+    def _asked(self, told: Any, by: Source) -> tuple[str, ...]:
+        """The fields that an entry of this source must have, by its own word or ours."""
+        if not self.relaxed:
+            return self.required
+        freed = {*self.relaxed.get(word(told) or "", ()), *self.relaxed.get(by.value, ())}
+        return tuple(path for path in self.required if path not in freed)
 
     def _finding(
         self, place: Place, code: str, why: str, position: int | None, mask: int = 0

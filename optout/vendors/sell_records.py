@@ -65,7 +65,7 @@ class RecordReader:
         record_id = str(data["id"])
         address = text(data.get("email"))
         place = Place(self.store, record_id, address)
-        custom = data.get("custom_fields") or {}
+        custom = data.get("custom_fields")
         findings: list[Finding] = []
         states: dict[str, State] = {}
         said = self._said(custom, place, states, findings)
@@ -90,7 +90,7 @@ class RecordReader:
             modified_at=self._stamp(data, "updated_at"),
             raw=orjson.dumps(data).decode(),
         )
-        if _is_address(address):
+        if isinstance(custom, Mapping) and _is_address(address):
             # For any other text the landing writer makes one finding of the reading; a second one
             # for each row beside it would tell nothing new.
             yield from self._consent(custom, data, place)
@@ -104,11 +104,17 @@ class RecordReader:
 
     def _said(
         self,
-        custom: Mapping[str, Any],
+        custom: Any,
         place: Place,
         states: dict[str, State],
         findings: list[Finding],
     ) -> Said:
+        if not isinstance(custom, Mapping):
+            # Documented as an object on every record: without it nothing is known, not nothing set.
+            mask = self.preferences.categories.all
+            detail = f"no object but {type(custom).__name__}"
+            findings.append(self._finding(place, "missing_field", "custom_fields", detail, mask))
+            return Said(unclear=mask)
         said = Said()
         for name, category in self.preferences.category_of.items():
             mask = self.preferences.masks[name]

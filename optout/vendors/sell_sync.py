@@ -77,12 +77,19 @@ class Drain:
             fresh += 1
             store = _STORE_OF.get(kind)
             if store and self._is_newest(store, item["data"], sync):
-                self._emit(store, item["data"], sync.get("event_type") == "deleted")
+                self._take(store, item["data"], is_gone=sync.get("event_type") == "deleted")
         failed = batch.meta.get("failed_objects") or ()
         for each in failed:
-            self._fetch_failed(each)
+            self._take_failed(each)
         self.out.page_done()
         return bool(fresh or failed)
+
+    def _take(self, store: str, data: Mapping[str, Any], *, is_gone: bool) -> None:
+        """The event's type is a hint only: what has no more than an id is looked up."""
+        if is_gone or "email" in data:
+            self._emit(store, data, is_gone)
+        else:
+            self._fetch(store, str(data["id"]))
 
     def _emit(self, store: str, data: Mapping[str, Any], is_gone: bool) -> None:
         self.seen[store] += 1
@@ -98,19 +105,19 @@ class Drain:
         self._newest[place] = rank
         return True
 
-    def _fetch_failed(self, each: Any) -> None:
+    def _take_failed(self, each: Any) -> None:
         """What the vendor could not put into the page, asked for by its id; an error ends the read
         as incomplete, because to pass over it would lose it silently."""
         store = _STORE_OF.get(str(each.get("type", "")).lower()) if isinstance(each, dict) else None
-        if store is None:
-            return
-        record_id = str(each["id"])
+        if store is not None:
+            self._fetch(store, str(each["id"]))
+
+    def _fetch(self, store: str, record_id: str) -> None:
         try:
             data = self.api.record(store, record_id)
         except NotFound:
             self._emit(store, {"id": record_id}, True)
             return
-        self._newest.pop((store, record_id), None)
         self._emit(store, data, False)
 
     def _acknowledge(self) -> None:

@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, partial
-from typing import Any, ClassVar, Literal, TypeVar
-
-from pydantic import Field, field_validator
+from typing import Any, ClassVar, TypeVar
 
 from optout.errors import NotFound, PermissionMissing
 from optout.http.client import Answer, HttpOptions, Limit
@@ -34,58 +32,18 @@ from optout.vendors.base import (
     SystemConfig,
 )
 from optout.vendors.sell_api import STORES, Definition, SellApi
+from optout.vendors.sell_config import Mode, ZendeskSellConfig
 from optout.vendors.sell_firehose import TAIL, EventReader, events
-from optout.vendors.sell_history import ENTRY_FIELDS, REQUIRED, HistoryReader
+from optout.vendors.sell_history import HistoryReader
 from optout.vendors.sell_records import RecordReader
 from optout.vendors.sell_sync import Drain
-from optout.vendors.sell_values import Preferences, SellFields, text
+from optout.vendors.sell_values import Preferences, text
 from optout.vendors.sell_walk import walk
 
 _LATE = timedelta(hours=24)
 """A read that begins later than this after the cut-off is not of that night any more."""
 
 T = TypeVar("T")
-Mode = Literal["auto", "on", "off"]
-
-
-class ZendeskSellConfig(SystemConfig):
-    """`[hub]` with `vendor = "zendesk_sell"`; `base_url` is https://api.getbase.com.
-
-    `categories` is optional: category → custom field, where one does not follow `fields.category`.
-    """
-
-    sync: Mode = "auto"
-    """`auto`: if the plan and the token have it; `on`: its absence makes the night incomplete."""
-    firehose: Mode = "auto"
-    device_uuid: str | None = Field(default=None, pattern=r"^[0-9A-Za-z-]{8,64}$")
-    """Our name in Sell's queue; by default derived from name, base_url and token. Two
-    installations on one account must have different ones, or each takes the other's changes."""
-    fields: SellFields = SellFields()
-    history_required: tuple[str, ...] = REQUIRED
-    """What every entry of the history field must have."""
-    history_relaxed: Mapping[str, tuple[str, ...]] = {}
-    """Source → what its entries need not have."""
-
-    @field_validator("history_required")
-    @classmethod
-    def _known_fields(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _refuse_unknown(value)
-        return value
-
-    @field_validator("history_relaxed")
-    @classmethod
-    def _known_relaxed(cls, value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-        for fields in value.values():
-            _refuse_unknown(fields)
-        return value
-
-
-def _refuse_unknown(fields: tuple[str, ...]) -> None:
-    unknown = sorted(set(fields) - set(ENTRY_FIELDS))
-    if unknown:
-        raise ValueError(
-            f"no part of an entry: {', '.join(unknown)}; use {', '.join(ENTRY_FIELDS)}"
-        )
 
 
 @dataclass(frozen=True)
@@ -154,6 +112,13 @@ class ZendeskSell(Connector):
 
     def check(self) -> Iterator[Problem]:
         """Token, scopes, and each custom field of contacts and leads."""
+        for name in self.settings.categories:
+            if name not in self.categories.names:
+                yield Problem(
+                    f"hub.categories.{name}",
+                    f"'{name}' is not one of the company's categories",
+                    "Correct it, or add it to `categories`",
+                )
         yield from sell_check.problems(
             self.api,
             self.preferences,
@@ -185,6 +150,9 @@ class ZendeskSell(Connector):
         read = 0
         for fresh, track in walk(self.api, store, out.cursor):
             for data in fresh:
+                if "email" not in data:
+                    # Null is a record without an address; a lacking field would hide a person.
+                    raise self.api.unexpected(f"GET /v2/{store}", "a record without field email")
                 for row in account.reader.rows(data):
                     out.add(row)
             out.page_done(track.cursor())

@@ -252,6 +252,29 @@ def test_an_unknown_basis_is_not_proven_and_told(hub: Hub) -> None:
     assert {f.code for f in out.of(Finding)} == {"unknown_value", "unparsable"}
 
 
+@pytest.mark.parametrize("kind", [FaultKind.FIELD_ABSENT, FaultKind.FIELD_NULL])
+def test_a_record_without_its_custom_fields_is_unclear(hub: Hub, kind: FaultKind) -> None:
+    """Read as `nothing set`, a change of the vendor's would forget every opt-out at once."""
+    id_ = hub.add("ana", {"promotional": State.OPTED_OUT})
+    hub.sandbox.faults.plant(
+        Fault(kind, "zendesk_sell", "/contacts", field="custom_fields", rows=9)
+    )
+    out = hub.read("contacts")
+    assert only(out, id_).unclear == CATEGORIES.all
+    assert out.of(Consent) == []
+    assert ("missing_field", "custom_fields") in {(f.code, f.field) for f in out.of(Finding)}
+
+
+def test_a_record_without_the_field_email_ends_the_walk(hub: Hub) -> None:
+    """A lacking field is no empty one: the person would be closed as deleted."""
+    hub.add("ana", {"promotional": State.OPTED_OUT})
+    hub.sandbox.faults.plant(
+        Fault(FaultKind.FIELD_ABSENT, "zendesk_sell", "/contacts", field="email", rows=9)
+    )
+    with pytest.raises(UnexpectedAnswer, match="email"):
+        hub.read("contacts")
+
+
 # --- history --------------------------------------------------------------------------------------
 def test_history_gives_one_change_for_each_field_with_all_its_evidence(hub: Hub) -> None:
     """The trail is judged by these rows."""
@@ -536,6 +559,18 @@ def test_a_passing_fault_is_survived_by_reading_on(hub: Hub, kind: FaultKind) ->
     assert [int(r.record_id) for r in out.of(Reading)] == ids
 
 
+@pytest.mark.parametrize(("stream", "endpoint"), [("contacts", "/contacts"), ("sync", "/queues")])
+def test_rows_lost_from_the_only_page_are_missed(hub: Hub, stream: str, endpoint: str) -> None:
+    """An emptied page without a next one looks like an empty account, but for its count."""
+    fill(hub, 5)
+    hub.sandbox.faults.plant(Fault(FaultKind.MISSING_PAGE, "zendesk_sell", endpoint))
+    out = MemoryOutput()
+    with pytest.raises(BrokenAnswer, match="0 items where the page says"):
+        hub.read(stream, out=out)
+    again = hub.read(stream, out=out.resumed())
+    assert (again.status, len(by_id(again))) == ("complete", 5 + (stream == "sync"))
+
+
 def test_a_server_that_ignores_the_order_is_refused(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -638,6 +673,16 @@ def test_a_record_that_lost_its_address_is_gone_as_in_the_walk(hub: Hub) -> None
     hub.twin.store.update(record, CUTOFF, attributes={"email": None})
     (reading,) = drained(hub, 1, state).of(Reading)
     assert (reading.record_id, reading.deleted) == (str(id_), True)
+
+
+def test_an_item_with_no_more_than_an_id_is_looked_up(hub: Hub) -> None:
+    """The event's type is a hint: an update without data is no deletion."""
+    ids = fill(hub, 3)
+    hub.sandbox.faults.plant(
+        Fault(FaultKind.FIELD_ABSENT, "zendesk_sell", "/queues", field="email", rows=9)
+    )
+    out = drained(hub)
+    assert {r.record_id for r in out.of(Reading) if not r.deleted} == {str(i) for i in ids}
 
 
 def test_failed_objects_are_fetched_by_their_id(hub: Hub) -> None:
@@ -983,6 +1028,11 @@ def test_lacking_scopes_and_plans_are_told_once_each(hub: Hub) -> None:
     assert "hub.sync" not in problems(hub, sync="off")
     hub.twin.scopes = {"profile", "sync"}
     assert problems(hub)["hub.token_env"].fatal
+
+
+def test_a_category_that_the_company_does_not_have_is_told(hub: Hub) -> None:
+    """A misspelt one would be read from the default field."""
+    assert set(problems(hub, categories={"promotionl": ("x",)})) == {"hub.categories.promotionl"}
 
 
 def test_an_owner_who_is_no_administrator_is_told(hub: Hub) -> None:
