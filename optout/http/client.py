@@ -73,7 +73,7 @@ class HttpClient:
         self._sleep, self._clock, self._wall = sleep, clock, wall
         self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
         credential = _credential(self._headers, secrets)
-        self._redact = Redactor((*secrets, *(options.basic_auth or ())))
+        self._redact = Redactor((*secrets, *_said_secrets(self._headers, options)))
         self._name = lru_cache(maxsize=256)(self._redact)
         self._limiter = shared_limiter(
             self._base.origin, credential, options.limits, clock=clock, sleep=sleep
@@ -263,6 +263,13 @@ def _check_headers(system: str, headers: Mapping[str, str]) -> None:
                 key=f"{system}.token_env" if name == "Authorization" else system,
                 mend="Set the variable again, without anything around the token.",
             )
+
+
+def _said_secrets(headers: Mapping[str, str], options: HttpOptions) -> Iterator[str]:
+    """What the requests carry that nobody may read: the password, the credential as it is sent."""
+    if options.basic_auth is not None:
+        yield options.basic_auth[1]
+    yield headers.get("Authorization", "").rpartition(" ")[2]
 
 
 def _credential(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str:

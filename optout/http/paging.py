@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,7 +111,9 @@ class Paginator(ABC):
     max_pages: int | None = None
     """More pages than this raise UnexpectedAnswer."""
 
-    def pages(self, http: HttpClient, call: Call, cursor: Any = None) -> Iterator[Page]:
+    def pages(
+        self, http: HttpClient, call: Call, cursor: Any = None
+    ) -> Generator[Page, None, None]:
         """The pages behind `cursor` (None: all), in order; ends only when the list does."""
         progress = Progress.of(cursor)
         empty = 0

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import quote
 
+_SHORTEST_SECRET = 6
 _CREDENTIAL = re.compile(
     # "the basic plan" holds no credential, "Basic YW55Og==" does.
     r"\b((?i:bearer|klaviyo-api-key)|(?i:basic)(?=\s+\S+[A-Z0-9=]))(\s+)[^\s,;'\"]+"
@@ -28,10 +29,14 @@ _IPV6 = re.compile(
 
 
 class Redactor:
-    """Replaces personal data and secrets in text; calling it again changes nothing more."""
+    """Replaces personal data and secrets in text; calling it again changes nothing more.
+
+    Secrets of fewer than six letters are left out: they would tear ordinary words apart.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
+        long = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+        forms = {form for secret in long for form in (secret, quote(secret, safe=""))}
         longest_first = sorted(forms, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 

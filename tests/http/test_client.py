@@ -279,11 +279,11 @@ def test_no_error_holds_an_address_or_a_token(
         "redirect": vendor.reply(302, headers={"Location": f"https://evil.example/?e={ADDRESS}"}),
         "html": vendor.reply(200, body=ADDRESS.encode(), headers={"Content-Type": "text/html"}),
     }
-    options = HttpOptions(headers={"Authorization": f"Bearer {TOKEN}"})
-    client = connect(options, secrets=(TOKEN,), retry=ONCE)
+    options = HttpOptions(basic_auth=("sell", TOKEN))
+    client = connect(options, retry=ONCE)
     if fault == "refused":
         url = f"http://127.0.0.1:{unused_port}"
-        client = HttpClient("sell", url, options, secrets=(TOKEN,), retry=ONCE)
+        client = HttpClient("sell", url, options, retry=ONCE)
     else:
         vendor.script.append(script[fault])
     with pytest.raises(SourceError) as caught:

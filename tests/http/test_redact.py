@@ -53,13 +53,13 @@ def test_personal_data_and_credentials_are_replaced(text: str, clean: str) -> No
 )
 def test_what_is_neither_stays(text: str) -> None:
     """A message that hides times and versions helps nobody."""
-    assert Redactor()(text) == text
+    assert Redactor(("", "e", "any"))(text) == text
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.sampled_from(["plain", "quoted"]))
 def test_a_given_secret_never_remains(before: str, after: str, form: str) -> None:
     """Not even inside other text or a URL."""
-    redact = Redactor((SECRET, "", SECRET[:5]))
+    redact = Redactor((SECRET, "", SECRET[:8]))
     shown = SECRET if form == "plain" else "sk%2Blive%2F9f8e7d6c%3Dcanary"
     assert shown not in redact(before + shown + after)
 
