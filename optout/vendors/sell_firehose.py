@@ -119,12 +119,12 @@ class EventReader:
         try:
             old, new = self._sides(name, sides)
         except Unclear as unclear:
-            mask = self.preferences.masks[name]
-            yield self._finding(place, "unknown_value", name, str(unclear), mask)
+            yield self._finding(
+                place, "unknown_value", name, str(unclear), self.preferences.masks[name]
+            )
             return
         if old is new or (category is None and {old, new} <= _NOT_OUT):
-            # Written differently, said the same: an unset flag and an explicit false.
-            return
+            return  # Written differently, said the same: an unset flag and an explicit false.
         told = str(item["meta"]["event_id"])
         yield Change(
             event_id=event_id(place, "firehose", told, category or "*"),
@@ -148,6 +148,14 @@ class EventReader:
             evidence_ref=told,
             raw=orjson.dumps(item).decode(),
         )
+
+    def _sides(self, name: str, sides: tuple[Any, Any]) -> tuple[State | None, State]:
+        """Old and new; an old one that cannot be understood hides no new one. Raises Unclear."""
+        new = self.preferences.state(name, sides[1])
+        try:
+            return self.preferences.state(name, sides[0]), new
+        except Unclear:
+            return None, new
 
     def _act(self, changed: Sequence[str], after: Mapping[str, Any], at: datetime | None) -> _Act:
         """Who did it and when. The governance fields speak of this change only if they moved with
