@@ -33,7 +33,7 @@ def build_audit() -> list[dg.AssetsDefinition]:
     )
     def audit(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """An incomplete source makes dependent figures unknown and closes nothing."""
         opened = project.project()
         with opened.warehouse.writer() as con:
@@ -52,13 +52,14 @@ def build_audit() -> list[dg.AssetsDefinition]:
     )
     def metric_daily(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         opened = project.project()
         night = night_of_run(context, opened)
         with opened.warehouse.writer() as con:
             nightly.metrics(opened, con, night)
             counts = con.execute(
-                "SELECT status, count(*) FROM mart.metric_daily WHERE night = $night GROUP BY status",
+                "SELECT status, count(*) FROM mart.metric_daily WHERE night = $night"
+                " GROUP BY status",
                 {"night": night},
             ).fetchall()
             metadata = dict(table_metadata(con, "mart.metric_daily"))

@@ -10,7 +10,7 @@ from optout.settings import Settings
 
 TABLES = {
     "identity": "The only table with plain addresses: contact key to address.",
-    "observation": "What each store of each system said of each record: change-only, with validity.",
+    "observation": "What each store of each system said of each record: change-only.",
     "change": "Every preference change as an event; append-only.",
     "mail_event": "Who was sent what and when, and what came of it, from the vendors' own logs.",
     "campaign": "Each mailing and whether it identifies its sender and offers an opt-out.",
@@ -37,7 +37,7 @@ def build_core(settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(name="core", specs=specs)
     def core(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Load each system in a transaction of its own, then derive what no vendor told."""
         opened = project.project()
         night = night_of_run(context, opened)

@@ -2,18 +2,16 @@
 threads, so that a night does not pay the start-up of every step; each is an asset of its own and
 can be selected alone."""
 
-import logging
 from collections.abc import Iterator
 
 import dagster as dg
 
 from assets.common import OWNERS, ProjectOpener, night_of_run
 from optout import nightly
+from optout.extract import PROGRESS
 from optout.landing.manifest import Manifest
 from optout.settings import Settings
 from optout.vendors import VENDORS
-
-PROGRESS = logging.getLogger("optout.progress")
 
 
 def build_landing(
@@ -39,7 +37,7 @@ def build_landing(
     @dg.multi_asset(name="extract", specs=specs, can_subset=True, partitions_def=partitions)
     def extract(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Read the selected systems concurrently. A system that fails is recorded as incomplete
         and does not stop the others; the completeness check says so."""
         opened = project.project()

@@ -20,7 +20,7 @@ def build_published() -> list[dg.AssetsDefinition]:
     )
     def warehouse(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         opened = project.project()
         with opened.warehouse.writer() as con:
             path = nightly.publish(opened, con)

@@ -1,4 +1,4 @@
-"""`raw/<system>`: the landing of the last night, typed, in DuckDB. One asset a system, by factory."""
+"""`raw/<system>`: the last night's landing, typed, in DuckDB. One asset a system, by factory."""
 
 import dagster as dg
 
@@ -27,7 +27,7 @@ def _raw_asset(config: SystemConfig) -> dg.AssetsDefinition:
     )
     def raw(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         opened = project.project()
         with opened.warehouse.writer() as con:
             load_raw(con, opened.landing, night_of_run(context, opened), config.name)

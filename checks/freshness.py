@@ -33,7 +33,8 @@ def _completeness(config: SystemConfig) -> dg.AssetChecksDefinition:
     def source_was_read_completely(project: dg.ResourceParam[ProjectOpener]) -> dg.AssetCheckResult:
         with project.project().warehouse.writer() as con:
             row = con.execute(
-                "SELECT bool_and(is_complete), count(*), string_agg(stream || ': ' || why_not, '; ')"
+                "SELECT bool_and(is_complete), count(*),"
+                " string_agg(stream || ': ' || why_not, '; ')"
                 " FILTER (WHERE NOT is_complete) FROM raw.manifest WHERE system = $system",
                 {"system": config.name},
             ).fetchone()

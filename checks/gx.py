@@ -10,6 +10,8 @@ what was raised, never failed and never passed. Importing GX takes seconds, so i
 from __future__ import annotations
 
 import logging
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -64,7 +66,7 @@ def run_suite(
 ) -> SuiteOutcome:
     """Judge the rows of `query` (committed ones: GX works on a cursor of its own)."""
     gx = _great_expectations()
-    engine = gx.duckdb_engine
+    engine = _duckdb_engine()
     context = _context()
     source = context.data_sources.add_sql(
         name,
@@ -125,29 +127,30 @@ def _context() -> Any:
     """One ephemeral context a process: it keeps nothing, and makes no Data Docs (they would load
     scripts from elsewhere and hold values)."""
     gx = _great_expectations()
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = gx.ProgressBarsConfig(
-        globally=False, metric_calculations=False
-    )
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     return context
 
 
 @cache
 def _great_expectations() -> Any:
-    """The library, quiet, with results buffered (see the module's docstring)."""
-    import os
-
+    """The library, quiet and without calls home."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import duckdb_engine
         import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
-        from sqlalchemy.engine import cursor as sa_cursor
-
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    return gx
+
+
+@cache
+def _duckdb_engine() -> Any:
+    """The SQLAlchemy dialect, with results buffered (see the module's docstring)."""
+    import duckdb_engine
+    from sqlalchemy.engine import cursor as sa_cursor
+
     base = duckdb_engine.Dialect.execution_ctx_cls
 
     class BufferedContext(base):  # type: ignore[misc, valid-type]
@@ -162,6 +165,4 @@ def _great_expectations() -> Any:
                 )
 
     duckdb_engine.Dialect.execution_ctx_cls = BufferedContext
-    gx.duckdb_engine = duckdb_engine
-    gx.ProgressBarsConfig = ProgressBarsConfig
-    return gx
+    return duckdb_engine

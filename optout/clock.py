@@ -1,4 +1,4 @@
-"""The clock is an input: `--now` or OPTOUT_NOW sets it for a whole run, so a night can be replayed."""
+"""The clock is an input: `--now` or OPTOUT_NOW sets it for a whole run, to replay a night."""
 
 from __future__ import annotations
 

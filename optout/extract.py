@@ -32,6 +32,9 @@ from optout.vendors.base import (
 
 log = logging.getLogger(__name__)
 
+PROGRESS = logging.getLogger("optout.progress")
+"""A line for each stream that has ended; the command line shows it."""
+
 ATTEMPTS = 3
 """Reads of one stream before a transient failure makes it incomplete, each from the cursor on."""
 
@@ -65,7 +68,7 @@ def extract_night(
     night: Night,
     *,
     overlap: timedelta,
-    progress: Callable[[str], None] = logging.getLogger("optout.progress").info,
+    progress: Callable[[str], None] = PROGRESS.info,
 ) -> list[Manifest]:
     """Read all systems concurrently (a thread each); returns every stream's manifest.
 

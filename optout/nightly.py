@@ -5,7 +5,6 @@ begin → extract → load (raw, core, derived changes) → reconcile → measur
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +13,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from optout.extract import Night, build_connector, extract_night
+from optout.extract import PROGRESS, Night, build_connector, extract_night
 from optout.files import make_dir, sync_dir
 from optout.landing.manifest import Manifest
 from optout.project import Project
@@ -41,7 +40,7 @@ def extract(
     night: date,
     *,
     systems: Sequence[str] | None = None,
-    progress: Callable[[str], None] = logging.getLogger("optout.progress").info,
+    progress: Callable[[str], None] = PROGRESS.info,
 ) -> list[Manifest]:
     """Read the systems (all, or those named) into landing; never raises for a system's failure.
 
@@ -65,10 +64,8 @@ def extract(
 
 def catch_up(project: Project, con: DuckDBPyConnection, *, before: date) -> None:
     """Finish the nights that a killed run left: what a vendor was told is ours must not wait."""
-    finished = {
-        row[0]
-        for row in con.execute("SELECT night FROM core.night WHERE finished_at IS NOT NULL").fetchall()
-    }
+    rows = con.execute("SELECT night FROM core.night WHERE finished_at IS NOT NULL").fetchall()
+    finished = {row[0] for row in rows}
     for night in project.landing.nights():
         cutoff = project.landing.cutoff(night)
         if night >= before or night in finished or cutoff is None:

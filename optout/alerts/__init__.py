@@ -1,0 +1,1 @@
+"""Alerts: one problem, one alert, delivered through an outbox."""

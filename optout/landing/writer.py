@@ -147,7 +147,7 @@ class StreamWriter:
     def _write(self, kind: str, table: pa.Table, number: int) -> Part:
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd", use_dictionary=_DICTIONARY)
-        data = buffer.getbuffer()
+        data = buffer.getvalue()
         name = f"{kind}-{number:05d}.parquet"
         write_atomic(self._folder / name, data)
         sync_dir(self._folder)

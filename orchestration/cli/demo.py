@@ -1,4 +1,4 @@
-"""`optout demo`: sandbox vendors, several nights of the real job, what was found and what is true."""
+"""`optout demo`: sandbox vendors, several nights of the real job, found against planted."""
 
 from __future__ import annotations
 

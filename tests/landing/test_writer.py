@@ -1,4 +1,4 @@
-"""Landing: durable before anyone is told, resumable, and never a torn file taken for a whole one."""
+"""Landing: durable before anyone is told, resumable, never a torn file taken for a whole one."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_damaged_manifest_is_told_by_place(landing: Landing) -> None:
     writer.complete()
     writer.finish(NOW, {})
     (landing.folder(NIGHT, "mc", "members") / "manifest.json").write_text("{")
-    with pytest.raises(LandingError, match="members/manifest.json is damaged"):
+    with pytest.raises(LandingError, match=r"members/manifest\.json is damaged"):
         landing.manifest(NIGHT, "mc", "members")
 
 
