@@ -29,7 +29,7 @@ class _Chain(Paginator):
             seen.add(hash(successor))
             progress = replace(
                 progress,
-                next=progress.next if successor is None else successor,
+                next=successor,
                 pages=progress.pages + 1,
                 read=progress.read + len(items),
                 done=done,

@@ -241,6 +241,13 @@ def test_a_feed_ends_at_its_top_not_at_an_empty_page() -> None:
     assert pages[-1].cursor["next"] == "c"
 
 
+def test_a_feed_that_repeats_items_is_in_a_circle() -> None:
+    """Only an empty page may wait at its position."""
+    feed = Cursor(items="i", token="position", param="position", waits=True)
+    with pytest.raises(UnexpectedAnswer, match="repeats"):
+        read(feed, lambda p, q: {"i": [1], "position": "a"})
+
+
 def test_a_search_by_post_carries_its_token_in_the_body() -> None:
     """HubSpot and Sell search that way."""
     call = Call("/search", template="/search", body={"limit": 3})
