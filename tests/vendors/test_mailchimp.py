@@ -443,8 +443,36 @@ def test_no_member_is_lost_and_none_changes_silently_while_the_list_moves(
     finally:
         world.after_get = lambda: None
     here = {key: state for key, state in truth(world).items() if key[0].endswith(world.shop.id)}
-    assert out.status == "complete"
+    assert (out.status, "restart" in out.calls) == ("complete", False)
     assert told(out) == here
+
+
+def test_an_edit_in_the_second_in_which_the_page_was_read_is_not_missed(world: World) -> None:
+    """The stamp does not move again within a second, so nothing but reading again can tell."""
+    world.join(ANA)
+    world.twin.opt_out(ANA, "news", Act(NIGHT, Source.API))
+
+    def move() -> None:
+        if sum(path.endswith(f"{world.shop.id}/members") for path, _ in world.requests) == 1:
+            world.twin.opt_out(ANA, "offers", Act(NIGHT, Source.API))
+
+    world.after_get = move
+    out = world.read("members")
+    assert by_address(out, world.shop)[ANA].outs == NEWS | OFFERS
+
+
+def test_an_edit_is_seen_although_the_vendors_clock_is_an_hour_slow(world: World) -> None:
+    """The tail is found by our clock: the walk itself must tell the new state."""
+    addresses = world.people(16)
+
+    def move() -> None:
+        if sum(path.endswith(f"{world.shop.id}/members") for path, _ in world.requests) == 1:
+            slow = Act(NIGHT - timedelta(hours=1), Source.API)
+            world.twin.opt_out(addresses[0], "news", slow)
+
+    world.after_get = move
+    out = world.read("members", connector=small(world.connector()))
+    assert by_address(out, world.shop)[addresses[0]].outs == NEWS
 
 
 @MOVING
@@ -568,7 +596,8 @@ def test_every_stream_survives_a_kill_at_each_page(world: World, stream: str) ->
     """Events have stable ids: read again, they are the same."""
     busy(world)
     world.read("unsubscribes")
-    whole = ids(world.read(stream))
+    undisturbed = world.read(stream)
+    whole, total = ids(undisturbed), undisturbed.vendor_total
     for call in range(1, 40):
         out = MemoryOutput(kill_at=call)
         try:
@@ -578,6 +607,7 @@ def test_every_stream_survives_a_kill_at_each_page(world: World, stream: str) ->
             pass
         again = world.read(stream, out.resumed())
         assert (again.status, ids(again)) == ("complete", whole)
+        assert again.vendor_total == total
     assert whole
 
 
@@ -615,6 +645,20 @@ def test_a_passing_fault_changes_nothing_of_what_is_read(
     out = world.read("members", connector=small(world.connector()))
     assert out.status == "complete"
     assert told(out) == truth(world)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "kind", [FaultKind.MISSING_PAGE, FaultKind.WRONG_TOTAL, FaultKind.REPEATED_PAGE]
+)
+def test_a_report_is_read_again_until_it_is_whole(world: World, kind: FaultKind, nth: int) -> None:
+    """Evidence of sends that lost a page would miss a breach."""
+    addresses = world.people(30)
+    world.twin.send(Mailing("c1", "May", "news", DAY), addresses)
+    world.sandbox.faults.plant(Fault(kind, "mailchimp", endpoint="/sent-to", nth=nth))
+    out = world.read("sent_to", connector=small(world.connector()))
+    assert (out.status, out.vendor_total) == ("complete", 30)
+    assert {e.address for e in out.of(MailEvent)} == set(addresses)
 
 
 @pytest.mark.parametrize(
@@ -766,6 +810,21 @@ def test_the_activity_dates_who_is_in_no_report_and_says_who_did_it(world: World
     feeds = [path for path, _ in world.requests if path.endswith("/activity-feed")]
     assert len(feeds) == 3  # Bo in both audiences, Ana in the one without a report
     assert out.state == {"through": NIGHT.isoformat()}
+
+
+def test_a_report_of_an_earlier_unsubscribe_does_not_explain_a_new_one(world: World) -> None:
+    """Who came back and was unsubscribed by an agent would keep the old time."""
+    busy(world)
+    world.twin.opt_in(ANA, None, act(Source.FORM, 40))
+    world.twin.opt_out(ANA, None, act(Source.SUPPORT_REQUEST, 50))
+    connector = world.connector()
+    world.read("unsubscribes", connector=connector)
+    times = {
+        c.occurred_at
+        for c in world.read("activity", connector=connector).of(Change)
+        if c.address == ANA and c.store == f"audience:{world.shop.id}"
+    }
+    assert times == {DAY + timedelta(hours=1), DAY + timedelta(hours=50)}
 
 
 def test_the_report_and_the_activity_tell_of_one_change_once(world: World) -> None:
