@@ -4,10 +4,11 @@ The rules are those of `optout.rules`; here they are set-based SQL (`sql/audit_*
 masks. Of one person in one system all readings are joined by a single `bit_or` over a 64-bit word:
 
     ESP   sends | blocks << 12 | outs << 24 | ins << 36 | unclear << 48 | present << 60
-    hub   ins | outs << 12 | unclear << 24 | present << 60
+    hub   ins | outs << 12 | unclear << 24 | owed << 36 | lifted << 48 | present << 60
 
-so that each ESP costs one grouping and one join with the hub. People in whom everything agrees are
-counted by what they show; only the others are unfolded into cells.
+(`owed`: has to be opted out by rule 3, `lifted`: was, until the person came back). So each ESP
+costs one grouping and one join with the hub. People in whom everything agrees are counted by what
+they show; only the others are unfolded into cells.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from optout.warehouse.script import run
 
 _WORK_TABLES = (
     "category", "system", "judged", "hub", "weak_row", "weak", "superseded", "out", "scope", "in",
-    "standing", "decided", "attempt", "reason", "lifting", "owed", "aside", "cell", "odd",
-    "difference", "cause", "in_flight", "verdict", "conflict",
+    "span", "standing", "decided", "attempt", "reason", "lifting", "hub_said", "aside",
+    "person_group", "cell", "odd", "difference", "cause", "in_flight", "verdict", "conflict",
 )  # fmt: skip
 
 
@@ -105,11 +106,9 @@ def _prepare(con: DuckDBPyConnection, policy: ReconcilePolicy, judged: Collectio
         con.executemany("INSERT INTO rec_judged VALUES (?)", [(name,) for name in judged])
     con.execute(
         """
-        CREATE OR REPLACE TEMP TABLE rec_cell (
-            system VARCHAR, contact_key UUID,
-            mailable INTEGER, held INTEGER, owing INTEGER, known BOOLEAN, present BOOLEAN,
-            lifted INTEGER, unclear INTEGER, conflict INTEGER,
-            hub_ins INTEGER, hub_outs INTEGER, hub_unclear INTEGER, people BIGINT
+        CREATE OR REPLACE TEMP TABLE rec_person_group (
+            system VARCHAR, contact_key UUID, word BIGINT, hub_word BIGINT,
+            withheld INTEGER, weak INTEGER, people BIGINT
         )
         """
     )
@@ -132,7 +131,13 @@ def _judge(
         if system in judged:
             run(con, "audit_cells", system=system, mask=mask)
     values = {"hub": policy.hub, "cutoff": covered.cutoff, "night": covered.night}
-    for name in ("audit_verdicts", "audit_in_flight", "audit_conflicts", "audit_drift"):
+    for name in (
+        "audit_unfold",
+        "audit_verdicts",
+        "audit_in_flight",
+        "audit_conflicts",
+        "audit_drift",
+    ):
         run(con, name, **values)
 
 

@@ -1,7 +1,8 @@
--- One ESP against the hub in one pass: people who are as they should be are counted by what they
--- show, everyone else is kept by key. Words and the order of fields: optout.warehouse.reconcile.
+-- One ESP against the hub in one pass: people who are as they should be are counted by their words
+-- (optout.warehouse.reconcile), everyone else is kept by key. Nothing is unfolded into cells here.
 
--- What only few people have: unclear values are packed, blocks of one store and weak outs are not.
+-- What only few people have, and what does not fit into the word: sends that a block of the same
+-- store withholds, and weak outs that count.
 CREATE OR REPLACE TEMP TABLE rec_aside AS
 WITH store AS (
     SELECT contact_key, store, bit_or(sends) AS sends, bit_or(store_blocks) AS blocks
@@ -27,7 +28,10 @@ FROM (
 ) AS either
 GROUP BY contact_key;
 
-INSERT INTO rec_cell
+-- The reasons to keep a person, in order: missing here; unclear; perhaps contradicting records;
+-- mailed against an opt-out; mailed and unknown; the hub unclear; blocked though lifted; blocked
+-- and not shown by the hub.
+INSERT INTO rec_person_group
 WITH person AS (
     SELECT
         contact_key,
@@ -50,65 +54,35 @@ both_sides AS (
     FROM person AS e
     FULL JOIN rec_hub AS h ON h.contact_key = e.contact_key
 ),
-unpacked AS (
+beside AS (
     SELECT
-        b.contact_key,
-        b.word & 4095 & $mask AS sends,
-        ((b.word >> 12) & 4095) | coalesce(a.withheld, 0) AS blocks,
-        (((b.word >> 24) & 4095) | coalesce(a.weak, 0)) & $mask AS outs,
-        (b.word >> 36) & 4095 & $mask AS ins,
-        (b.word >> 48) & 4095 & $mask AS unclear,
-        b.word >= 1152921504606846976
-            OR (b.word & 1152640098332839935) <> 0       -- it sends, holds an opt-out, or is unclear
-            OR coalesce(a.weak, 0) <> 0 AS present,
-        b.hub_word & 4095 AS hub_ins,
-        (b.hub_word >> 12) & 4095 AS hub_outs,
-        (b.hub_word >> 24) & 4095 AS hub_unclear,
-        b.hub_word >= 1152921504606846976 AS known,
-        coalesce(o.owed, 0) & $mask AS owed,
-        coalesce(o.lifted, 0) & $mask AS lifted
+        b.*, coalesce(a.withheld, 0) AS withheld, coalesce(a.weak, 0) AS weak,
+        b.word & $mask AS sends,
+        (b.word & $mask) & ((b.word >> 12) | coalesce(a.withheld, 0)) AS blocked,
+        ((b.word >> 24) | coalesce(a.weak, 0)) & $mask AS outs
     FROM both_sides AS b
-    LEFT JOIN rec_owed AS o ON o.contact_key = b.contact_key
     LEFT JOIN rec_aside AS a ON a.contact_key = b.contact_key
 ),
 shown AS (
-    SELECT *, sends - (sends & blocks) AS mailable, outs - (outs & (sends - (sends & blocks))) AS held
-    FROM unpacked
+    SELECT
+        *, sends - blocked AS mailable, outs - (outs & (sends - blocked)) AS held,
+        (hub_word >> 12) & 4095 AS hub_outs
+    FROM beside
 ),
--- `owing`: what has to be opted out, an opt-out held here and never lifted included.
 judged AS (
     SELECT
         *,
-        owed | (held - (held & lifted)) AS owing,
-        known AND NOT present
-            OR unclear <> 0
-            OR (ins & outs) <> 0
-            OR (mailable & owed) <> 0
-            OR (NOT known AND mailable <> 0)
-            OR ((hub_unclear - (hub_unclear & hub_outs)) & (mailable | held)) <> 0
-            OR (held & lifted) <> 0
-            OR (held - (held & hub_outs)) <> 0 AS is_odd
+        hub_word >= 1152921504606846976 AND (word & 2305561602939686911) = 0 AND weak = 0
+        OR ((word >> 48) & $mask) <> 0
+        OR ((word >> 36) & outs) <> 0
+        OR ((hub_word >> 36) & mailable) <> 0
+        OR mailable <> 0 AND hub_word < 1152921504606846976
+        OR ((hub_word >> 24) & (4095 - hub_outs) & (mailable | held)) <> 0
+        OR ((hub_word >> 48) & held) <> 0
+        OR (held & (4095 - hub_outs)) <> 0 AS is_odd
     FROM shown
 )
 SELECT
-    $system,
-    CASE WHEN is_odd THEN contact_key END,
-    CAST(mailable AS INTEGER), CAST(held AS INTEGER), CAST(owing AS INTEGER), known, present,
-    CAST(CASE WHEN is_odd THEN lifted ELSE 0 END AS INTEGER),
-    CAST(CASE WHEN is_odd THEN unclear ELSE 0 END AS INTEGER),
-    CAST(CASE WHEN is_odd THEN ins & outs ELSE 0 END AS INTEGER),
-    CAST(CASE WHEN is_odd THEN hub_ins ELSE 0 END AS INTEGER),
-    CAST(CASE WHEN is_odd THEN hub_outs ELSE 0 END AS INTEGER),
-    CAST(CASE WHEN is_odd THEN hub_unclear ELSE 0 END AS INTEGER),
-    count(*)
+    $system, CASE WHEN is_odd THEN contact_key END, word, hub_word, withheld, weak, count(*)
 FROM judged
-WHERE known OR present
-GROUP BY
-    CASE WHEN is_odd THEN contact_key END,
-    mailable, held, owing, known, present,
-    CASE WHEN is_odd THEN lifted ELSE 0 END,
-    CASE WHEN is_odd THEN unclear ELSE 0 END,
-    CASE WHEN is_odd THEN ins & outs ELSE 0 END,
-    CASE WHEN is_odd THEN hub_ins ELSE 0 END,
-    CASE WHEN is_odd THEN hub_outs ELSE 0 END,
-    CASE WHEN is_odd THEN hub_unclear ELSE 0 END;
+GROUP BY CASE WHEN is_odd THEN contact_key END, word, hub_word, withheld, weak;

@@ -36,16 +36,18 @@ GROUP BY w.contact_key, k.bit, w.system, w.last_moment;
 
 -- Of each scope the last opt-out, which speaks if any of them stands, and when the first one was.
 -- At equal moments the greatest id decides, then the greatest name: no order of reading matters.
+CREATE OR REPLACE TEMP TABLE rec_span AS
+SELECT
+    contact_key, bit, max(occurred_at) AS last_at, min(occurred_at) AS first_at,
+    CASE WHEN count(occurred_from) = count(*) THEN min(occurred_from) END AS earliest
+FROM rec_out
+GROUP BY contact_key, bit;
+
 CREATE OR REPLACE TEMP TABLE rec_scope AS
-WITH span AS (
-    SELECT contact_key, bit, max(occurred_at) AS last_at, min(occurred_at) AS first_at
-    FROM rec_out
-    GROUP BY contact_key, bit
-),
-last_ones AS (
+WITH last_ones AS (
     SELECT o.*, s.first_at
     FROM rec_out AS o
-    JOIN span AS s
+    JOIN rec_span AS s
         ON s.contact_key = o.contact_key AND s.bit = o.bit AND s.last_at = o.occurred_at
 ),
 speaker AS (
@@ -63,9 +65,8 @@ JOIN speaker AS s
 CREATE OR REPLACE TEMP TABLE rec_in AS
 WITH person AS (
     SELECT
-        contact_key,
-        CASE WHEN count(occurred_from) = count(*) THEN min(occurred_from) END AS earliest
-    FROM rec_out
+        contact_key, CASE WHEN count(earliest) = count(*) THEN min(earliest) END AS earliest
+    FROM rec_span
     GROUP BY contact_key
 ),
 later AS (

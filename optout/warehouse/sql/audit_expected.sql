@@ -125,10 +125,20 @@ FROM rec_decided AS d
 LEFT JOIN rec_reason AS r ON r.contact_key = d.contact_key AND r.bit = d.bit
 LEFT JOIN rec_lifting AS l ON l.contact_key = d.contact_key AND l.bit = d.bit;
 
-CREATE OR REPLACE TEMP TABLE rec_owed AS
+-- What the hub says of everyone, and what is owed to them, in one word.
+CREATE OR REPLACE TEMP TABLE rec_hub AS
+WITH owed AS (
+    SELECT
+        contact_key,
+        bit_or(
+            CASE WHEN stands THEN CAST(bit AS BIGINT) * 68719476736
+                 ELSE CAST(bit AS BIGINT) * 281474976710656 END
+        ) AS word
+    FROM rec_decided
+    GROUP BY contact_key
+)
 SELECT
-    contact_key,
-    bit_or(CASE WHEN stands THEN bit ELSE 0 END) AS owed,
-    bit_or(CASE WHEN stands THEN 0 ELSE bit END) AS lifted
-FROM rec_decided
-GROUP BY contact_key;
+    coalesce(h.contact_key, o.contact_key) AS contact_key,
+    coalesce(h.word, 0) + coalesce(o.word, 0) AS word
+FROM rec_hub_said AS h
+FULL JOIN owed AS o ON o.contact_key = h.contact_key;

@@ -1,5 +1,5 @@
--- One row a person whom the hub knows: packed words, see optout.warehouse.reconcile.
-CREATE OR REPLACE TEMP TABLE rec_hub AS
+-- One row a person whom the hub knows: the hub's half of the word (optout.warehouse.reconcile).
+CREATE OR REPLACE TEMP TABLE rec_hub_said AS
 SELECT
     contact_key,
     bit_or(

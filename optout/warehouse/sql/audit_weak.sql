@@ -10,7 +10,8 @@ SELECT
          THEN o.modified_at ELSE o.valid_from END AS last_moment
 FROM core.observation AS o
 JOIN rec_system AS s ON s.system = o.system
-WHERE o.night_to IS NULL AND o.contact_key IS NOT NULL AND (o.outs & o.weak_outs) <> 0;
+WHERE o.weak_outs <> 0 AND (o.outs & o.weak_outs) <> 0
+  AND o.night_to IS NULL AND o.contact_key IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE rec_weak AS
 WITH told AS (
@@ -37,7 +38,7 @@ counted AS (
         coalesce(t.told_out, 0) AS told_out
     FROM rec_weak_row AS w
     LEFT JOIN told AS t ON t.system = w.system AND t.contact_key = w.contact_key
-    LEFT JOIN rec_hub AS h ON h.contact_key = w.contact_key
+    LEFT JOIN rec_hub_said AS h ON h.contact_key = w.contact_key
 )
 SELECT
     system, stream, store, record_id, contact_key, outs, outs - (outs & told_out) AS undated,
