@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -37,6 +38,7 @@ from optout.vendors.mailchimp_members import (
 )
 from optout.vendors.mailchimp_pages import Paging
 
+SPEC = Path(__file__).parents[3] / "shared/specs/mailchimp/marketing.subset.swagger.json"
 NIGHT = datetime(2026, 5, 10, 2, tzinfo=UTC)
 DAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MASKS = Categories(("news", "offers", "events"))
@@ -967,6 +969,45 @@ def test_a_campaign_belongs_to_the_interests_of_its_segment_else_to_its_audience
     """Mail to a whole audience that holds several categories is of a kind that nobody tells."""
     campaign = {"recipients": {"segment_opts": {"conditions": conditions}}}
     assert campaign_categories(campaign, audience) == expected
+
+
+# --- against the vendor's own specification -------------------------------------------------------
+def documented(path: str, paths: dict[str, Any]) -> dict[str, Any]:
+    """The documented parameters of the operation that a path is, by name."""
+    parts = path.split("/")
+    for template, operations in paths.items():
+        names = template.split("/")
+        if len(names) == len(parts) and all(
+            name == part or name.startswith("{") for name, part in zip(names, parts, strict=True)
+        ):
+            given = operations.get("parameters", []) + operations["get"].get("parameters", [])
+            return {each["name"]: each for each in given if each["in"] == "query"}
+    raise AssertionError(f"no documented path: {path}")
+
+
+@pytest.mark.specs
+def test_every_request_is_one_that_the_vendor_documents(world: World) -> None:
+    """A parameter that the vendor ignores would look as if it filtered."""
+    if not SPEC.exists():
+        pytest.skip("the vendor's specification is not beside the repository")
+    paths = json.loads(SPEC.read_text())["paths"]
+    busy(world)
+    connector = world.connector()
+    assert list(connector.check()) == []
+    for stream in connector.streams():
+        world.read(stream.name, connector=connector)
+    state = {"through": DAY.isoformat()}
+    world.read("members", since=DAY)
+    world.read("activity", state=state)
+    assert len(world.requests) > 50
+    for path, params in world.requests:
+        known = documented(path, paths)
+        for name, value in params.items():
+            assert name in known, (path, name)
+            rule = known[name]
+            words = rule.get("enum", [value])
+            assert value in words or [value] in words
+            assert rule["type"] != "integer" or value <= rule.get("maximum", value)
 
 
 # --- check ----------------------------------------------------------------------------------------
