@@ -7,27 +7,17 @@ worlds, a mistake would have to be made three times.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from optout.warehouse.reconcile import ReconcilePolicy
+from optout.testing.slow_reading import Row, SlowReading
 
-Row = dict[str, Any]
-Verdict = tuple[str, str | None, str | None]
-"""Class, reason, store."""
-
-
-@dataclass(frozen=True)
-class World:
-    """The rows of `core` that reconciliation looks at."""
-
-    readings: Sequence[Row]
-    changes: Sequence[Row]
-    cutoff: datetime
+Verdict = tuple[str | None, ...]
+"""Class, reason, store, expected, actual."""
+Expected = tuple[str, str, UUID | None, str, datetime, datetime | None]
+"""State, reason; id, system, latest and earliest moment of the deciding change."""
 
 
 def _is_told_exactly(change: Row, changes: Sequence[Row]) -> bool:
@@ -54,77 +44,8 @@ def _rank(change: Row) -> tuple[Any, ...]:
     )
 
 
-class SlowRules:
+class SlowRules(SlowReading):
     """Judges one world."""
-
-    def __init__(self, world: World, policy: ReconcilePolicy) -> None:
-        self.world = world
-        self.policy = policy
-        self.cutoff = world.cutoff
-        self.names = policy.categories.names
-        self._readings: defaultdict[tuple[UUID, str], list[Row]] = defaultdict(list)
-        self._changes: defaultdict[UUID, list[Row]] = defaultdict(list)
-        for row in world.readings:
-            if not row.get("night_to"):
-                self._readings[row["contact_key"], row["system"]].append(row)
-        for row in world.changes:
-            self._changes[row["contact_key"]].append(row)
-
-    def _has(self, mask: int, name: str) -> bool:
-        return name in self.policy.categories.of(mask)
-
-    def rows(self, person: UUID, system: str) -> list[Row]:
-        """Current records of a person in a system."""
-        return self._readings[person, system]
-
-    def changes(self, person: UUID, name: str, system: str | None = None) -> list[Row]:
-        """Changes that touch a category, of any or one system."""
-        return [
-            c
-            for c in self._changes[person]
-            if c["category"] in (None, name) and system in (None, c["system"])
-        ]
-
-    # --- reading a cell ---------------------------------------------------------------------------
-    def hub_says(self, person: UUID, name: str) -> set[str]:
-        """Words of the hub's records: in, out, unclear."""
-        words = set()
-        for row in self.rows(person, self.policy.hub):
-            if self._has(row["outs"], name):
-                words.add("out")
-            elif self._has(row["ins"], name):
-                words.add("in")
-            if self._has(row["unclear"], name):
-                words.add("unclear")
-        return words
-
-    def counts_as_out(self, row: Row, name: str) -> bool:
-        """Whether a record holds an opt-out, the lack of a yes weighed."""
-        if not self._has(row["outs"], name):
-            return False
-        if not self._has(row["weak_outs"], name):
-            return True
-        if self._has(row["seen_in"], name) or self.changes(row["contact_key"], name, row["system"]):
-            return True
-        return bool(self.hub_says(row["contact_key"], name) & {"in", "out"})
-
-    def sending_stores(self, person: UUID, system: str, name: str) -> list[str]:
-        """Stores that would mail, before blocks of the whole system."""
-        rows = self.rows(person, system)
-        result = []
-        for store in sorted({r["store"] for r in rows}):
-            here = [r for r in rows if r["store"] == store]
-            if any(self._has(r["sends"], name) for r in here) and not any(
-                self._has(r["store_blocks"], name) for r in here
-            ):
-                result.append(store)
-        return result
-
-    def is_mailable(self, person: UUID, system: str, name: str) -> bool:
-        """Some store sends and nothing blocks throughout the system."""
-        if any(self._has(r["blocks"], name) for r in self.rows(person, system)):
-            return False
-        return bool(self.sending_stores(person, system, name))
 
     # --- rule 3 -----------------------------------------------------------------------------------
     def acts(self, person: UUID, name: str) -> list[Row]:
@@ -180,8 +101,8 @@ class SlowRules:
         rows = self.rows(person, opt_in["system"])
         return not any(self._has(r["category_outs"], opt_out["category"]) for r in rows)
 
-    def expected(self, person: UUID, name: str) -> tuple[str, str, UUID | None] | None:
-        """State, reason and deciding change; None where nobody ever opted out."""
+    def expected(self, person: UUID, name: str) -> Expected | None:
+        """What the cells should be; None where nobody ever opted out."""
         acts = self.acts(person, name)
         outs = sorted((a for a in acts if a["new_state"] == "opted_out"), key=_rank)
         ins = sorted((a for a in acts if a["new_state"] == "opted_in"), key=_rank)
@@ -191,9 +112,15 @@ class SlowRules:
         for out in reversed(outs):
             own = [i for i in ins if self._lifts(i, out, person)]
             if not own:
-                return "opted_out", self._why(out, ins, person), out["change_id"]
+                return self._told("opted_out", self._why(out, ins, person), out)
             lifters += own
-        return "opted_in", "lifted", max(lifters, key=_rank)["change_id"]
+        return self._told("opted_in", "lifted", max(lifters, key=_rank))
+
+    @staticmethod
+    def _told(state: str, reason: str, by: Row) -> Expected:
+        return (
+            state, reason, by["change_id"], by["system"], by["occurred_at"], by["occurred_from"]
+        )  # fmt: skip
 
     def _lifts(self, i: Row, out: Row, person: UUID) -> bool:
         if not i["is_explicit"] or i["occurred_from"] is None or not self.fits(i, out, person):
@@ -232,16 +159,29 @@ class SlowRules:
         hub_rows = self.rows(person, self.policy.hub)
         known = any(r["present"] for r in hub_rows)
         if any(self._has(r["unclear"], name) for r in rows):
-            return "not_comparable", "unclear_value", self._store(person, system, name)
+            return self._full("not_comparable", "unclear_value", person, system, name)
         found = self._difference(person, system, name, known)
         if found is None:
             held = any(self.counts_as_out(r, n) for r in rows for n in self.names)
             said = any(r["present"] or r["sends"] or r["unclear"] for r in rows)
             gone = known and not held and not said
-            return ("missing_here", None, None) if gone else None
+            return ("missing_here",) if gone else None
         if found[0] != "not_comparable" and self._is_in_flight(person, system, name):
             found = ("not_comparable", "in_flight")
-        return (*found, self._store(person, system, name))
+        return self._full(*found, person, system, name)
+
+    def _full(self, label: str, reason: str, person: UUID, system: str, name: str) -> Verdict:
+        decided = self.expected(person, name)
+        holds = any(self.counts_as_out(r, name) for r in self.rows(person, system))
+        mailable = self.is_mailable(person, system, name)
+        lifted = decided is not None and decided[1] == "lifted"
+        if (decided and decided[0] == "opted_out") or (holds and not mailable and not lifted):
+            expected = "opted_out"
+        else:
+            hub_yes = "in" in self.hub_says(person, name)
+            expected = "opted_in" if decided or hub_yes else "not_set"
+        actual = "mailable" if mailable else "opted_out" if holds else "neither"
+        return label, reason, self._store(person, system, name), expected, actual
 
     def _difference(
         self, person: UUID, system: str, name: str, known: bool
@@ -297,21 +237,3 @@ class SlowRules:
         newest = max(c["occurred_at"] for c in before)
         last = {c["new_state"] == "opted_out" for c in before if c["occurred_at"] == newest}
         return (not mailable) not in last
-
-    def conflicts(self, person: UUID, system: str, name: str) -> bool:
-        """Two records that contradict each other."""
-        by_record: dict[tuple[str, str], list[Row]] = {}
-        for row in self.rows(person, system):
-            by_record.setdefault((row["store"], row["record_id"]), []).append(row)
-        said = {}
-        for place, rows in by_record.items():
-            if any(self.counts_as_out(r, name) for r in rows):
-                said[place] = "out"
-            elif any(self._has(r["ins"], name) for r in rows):
-                said[place] = "in"
-        return any(
-            said[a] == "in" and said[b] == "out"
-            for a in said
-            for b in said
-            if system == self.policy.hub or a[0] == b[0]
-        )

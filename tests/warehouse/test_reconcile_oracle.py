@@ -15,7 +15,8 @@ from optout.rules.reading import Record, conflicts, read_system
 from optout.rules.resolution import PreferenceChange, resolve
 from optout.testing import facts
 from optout.testing.facts import CUTOFF, NIGHT
-from optout.testing.slow_rules import SlowRules, World
+from optout.testing.slow_reading import World
+from optout.testing.slow_rules import SlowRules
 from optout.warehouse.reconcile import ReconcilePolicy, reconcile
 from optout.warehouse.script import statements
 
@@ -80,16 +81,20 @@ def _readings(rng: Random, person: int):
 
 
 def _changes(rng: Random, person: int):
-    for _ in range(rng.choice((0, 1, 1, 2, 3, 5))):
-        at = _moment(rng)
+    """Of each person few systems, categories and moments, so that changes meet each other."""
+    systems = rng.sample(SYSTEMS, rng.choice((1, 2, 4)))
+    scopes = rng.sample((None, *CATEGORIES.names), rng.choice((1, 2, 4)))
+    moments = [_moment(rng) for _ in range(rng.choice((2, 4)))]
+    for _ in range(rng.choice((0, 1, 2, 3, 5, 7))):
+        at = rng.choice(moments)
         estimated = rng.random() < 0.3
         start = at
         if estimated:
-            start = rng.choice((None, at - timedelta(minutes=rng.choice((10, 30, 2000)))))
+            start = rng.choice((None, *(m for m in moments if m <= at)))
         yield facts.change(
-            rng.choice(SYSTEMS),
+            rng.choice(systems),
             person,
-            rng.choice((None, *CATEGORIES.names)),
+            rng.choice(scopes),
             rng.choice(("opted_out", "opted_out", "opted_in", "opted_in", "not_set")),
             at,
             occurred_from=start,
@@ -136,18 +141,26 @@ def by_oracle(world: World):
         for system, mask in POLICY.systems.items():
             for name in CATEGORIES.of(mask):
                 if verdict := slow.verdict(person, system, name):
-                    label, reason, store = verdict
-                    if label == "missing_here":
-                        drift.add((label, system, None, person, None))
+                    if verdict[0] == "missing_here":
+                        drift.add(("missing_here", system, None, person, None))
                     else:
-                        drift.add((label, system, name, person, (reason, store)))
+                        drift.add((verdict[0], system, name, person, verdict[1:]))
     return expected, drift
 
 
 def shaped(expected, drift):
     return (
         {
-            (e["contact_key"], e["category"], e["state"], e["reason"], e["decided_change"])
+            (
+                e["contact_key"],
+                e["category"],
+                e["state"],
+                e["reason"],
+                e["decided_change"],
+                e["decided_system"],
+                e["decided_at"],
+                e["decided_from"],
+            )
             for e in expected
         },
         {
@@ -158,7 +171,7 @@ def shaped(expected, drift):
                 d["contact_key"],
                 None
                 if d["class"] in ("missing_here", "conflicting_duplicates")
-                else (d["reason"], d["store"]),
+                else (d["reason"], d["store"], d["expected"], d["actual"]),
             )
             for d in drift
         },
@@ -176,8 +189,10 @@ def by_readable_rules(world: World):
             bit = CATEGORIES.bit(name)
             decision = resolve(changes, name, CUTOFF, POLICY.window)
             if decision.reason != "no_opt_out":
-                by = decision.decided_by.change_id
-                expected.add((person, name, decision.state, decision.reason, by))
+                by = decision.decided_by
+                when = (by.occurred_at, by.occurred_from)
+                what = (decision.state, decision.reason, by.change_id, by.system)
+                expected.add((person, name, *what, *when))
             for system, mask in POLICY.systems.items():
                 if not mask & bit:
                     continue
