@@ -65,5 +65,14 @@ class Keyer:
         """The 16-byte contact key of an already normalised address."""
         return hmac.digest(self.secret, normal.encode(), "sha256")[:16]
 
+    def pseudonym(self, text: str) -> str:
+        """A stable name (32 hex digits) for a record that a vendor knows by address only, or by a
+        hash of it, which anybody can compute. Never equal to a contact key; any text will do."""
+        try:
+            text = normalise(text, self.folding)
+        except BadAddress:
+            text = text.strip().lower()
+        return hmac.digest(self.secret, b"pseudonym\x1f" + text.encode(), "sha256")[:16].hex()
+
     def __repr__(self) -> str:
         return f"Keyer(key_id={self.key_id!r})"

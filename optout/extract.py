@@ -59,7 +59,7 @@ def build_connector(settings: Settings, secrets: Secrets, config: SystemConfig) 
     http = HttpClient(
         config.name, config.base_url, kind.http_options(config, token), secrets=(token,)
     )
-    return kind(Context(config, token, settings.category_masks, http))
+    return kind(Context(config, token, settings.category_masks, http, secrets.keyer.pseudonym))
 
 
 def extract_night(

@@ -7,14 +7,16 @@ through one.
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from optout.address import Keyer
 from optout.http.client import HttpClient, HttpOptions
 from optout.model import Categories
 from optout.records import Row
@@ -140,6 +142,10 @@ class Context:
     token: str
     categories: Categories
     http: HttpClient
+    pseudonym: Callable[[str], str] = Keyer(secrets.token_bytes(32), "passing").pseudonym
+    """Names a record whose only id at the vendor is an address or a hash of one: record ids and
+    event ids reach `core`, where nothing may be guessed back. The installation's key makes the
+    names last; by default they hold for this process only."""
 
 
 class Connector(ABC):

@@ -80,7 +80,7 @@ class HubSpot(Connector):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.options = cast(HubSpotConfig, context.config)
-        self._book = TypeBook.of(context.categories, context.config.categories)
+        self._book = TypeBook.of(context.categories, context.config.categories, context.pseudonym)
         self._campaigns = Campaigns(context.http, self._book)
         self._timeline_feed = Feed(context.http, TIMELINE, "timeline", "timestamp", limit=100)
         self._event_feed = Feed(context.http, EVENTS, "events", "created", limit=1000)

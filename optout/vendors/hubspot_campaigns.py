@@ -40,7 +40,7 @@ class Campaigns:
 
     def __init__(self, http: HttpClient, book: TypeBook) -> None:
         self._http = http
-        self._book = book
+        self.book = book
         self._known: dict[int, Mailed] | None = None
 
     def of(self, campaign: int, app_id: Any = None) -> Mailed:
@@ -79,7 +79,7 @@ class Campaigns:
 
     def _mailed(self, email: Mapping[str, Any]) -> Mailed:
         transactional = email.get("isTransactional") is True
-        return Mailed(str(email.get("id")), categories_of(email, self._book), transactional)
+        return Mailed(str(email.get("id")), categories_of(email, self.book), transactional)
 
 
 def categories_of(email: Mapping[str, Any], book: TypeBook) -> int:

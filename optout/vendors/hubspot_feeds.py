@@ -23,7 +23,6 @@ from optout.vendors.hubspot_rows import (
     channel_of,
     moment,
     number_of,
-    record_id,
     shown_word,
 )
 
@@ -189,7 +188,7 @@ def timeline_rows(
         yield Finding("no_address", "timeline", "", "recipient", "", None, every, as_raw(item))
         return
     if not isinstance(changes, list):
-        yield Finding("missing_field", "timeline", record_id(address), "changes", "", address,
+        yield Finding("missing_field", "timeline", book.pseudonym(address), "changes", "", address,
                       every, as_raw(item))  # fmt: skip
         return
     for change in changes:
@@ -214,7 +213,7 @@ def _change_rows(
         names = list(book.categories.of(mask))
         if not mask:
             return
-    whose = record_id(address)
+    whose = book.pseudonym(address)
     is_known = kind == "PORTAL_STATUS" or (kind == "SUBSCRIPTION_STATUS" and number is not None)
     if not is_known or not isinstance(word, str) or word not in STATES:
         field = "change" if is_known else "changeType"
@@ -274,5 +273,5 @@ def event_row(event: Mapping[str, Any], kind: str, campaigns: Campaigns) -> Row:
         campaign_id=mailed.email_id or None,
         message_id=str(message or (event.get("id") if kind == "sent" else "")) or None,
         categories=mailed.categories, transactional=mailed.transactional,
-        record_id=record_id(address), raw=as_raw(event),
+        record_id=campaigns.book.pseudonym(address), raw=as_raw(event),
     )  # fmt: skip

@@ -33,7 +33,6 @@ from optout.vendors.hubspot_rows import (
     contact_rows,
     millis,
     moment,
-    record_id,
 )
 from optout.vendors.hubspot_statuses import Answered, status_rows
 
@@ -123,7 +122,7 @@ class People:
                 out.add(row)
         for address in done.unanswered:
             every = self._book.categories.all
-            out.add(Finding("unresolved", "statuses", record_id(address), "status",
+            out.add(Finding("unresolved", "statuses", self._book.pseudonym(address), "status",
                             "no answer", address, every))  # fmt: skip
         return replace(
             place, at=done.work.at, read=place.read + done.work.read,
@@ -220,7 +219,7 @@ class People:
         rows = [
             row
             for contact in contacts
-            for row in contact_rows(contact, self._book.categories, deleted=deleted)
+            for row in contact_rows(contact, self._book, deleted=deleted)
         ]
         addresses = [address for contact in contacts for address in addresses_of(contact)]
         return _Work(rows, list(dict.fromkeys(addresses)), at, read)

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,19 +50,26 @@ class TypeBook:
     categories: Categories
     masks: Mapping[int, int]
     """Type id → mask of the categories that it feeds."""
+    pseudonym: Callable[[str], str]
+    """The id of an address's row among the statuses, which have none of their own."""
     units: Mapping[int, int] = field(default_factory=dict)
     """Type id → business unit."""
     expected: frozenset[int] = frozenset()
     """Mapped types whose status every address must have in a batch answer."""
 
     @classmethod
-    def of(cls, categories: Categories, mapped: Mapping[str, Sequence[str]]) -> TypeBook:
+    def of(
+        cls,
+        categories: Categories,
+        mapped: Mapping[str, Sequence[str]],
+        pseudonym: Callable[[str], str],
+    ) -> TypeBook:
         """By the configuration: category → type ids."""
         masks: dict[int, int] = {}
         for name, kinds in mapped.items():
             for kind in kinds:
                 masks[int(kind)] = masks.get(int(kind), 0) | categories.bit(name)
-        return cls(categories, masks)
+        return cls(categories, masks, pseudonym)
 
     def of_unit(self, unit: int) -> int:
         """The categories that the types of one business unit feed."""
@@ -72,11 +78,6 @@ class TypeBook:
             if self.units.get(kind) == unit:
                 mask |= categories
         return mask
-
-
-def record_id(address: str) -> str:
-    """The id of an address's row among the statuses, which have none of their own."""
-    return hashlib.sha256(address.strip().lower().encode()).hexdigest()[:20]
 
 
 def moment(value: Any) -> datetime | None:
@@ -155,10 +156,11 @@ def askable(address: str) -> bool:
 
 
 def contact_rows(
-    contact: Mapping[str, Any], categories: Categories, *, deleted: bool = False
+    contact: Mapping[str, Any], book: TypeBook, *, deleted: bool = False
 ) -> Iterator[Row]:
     """One reading an address. The bounce and the mirror of the portal-wide status are those of
     the primary address."""
+    categories = book.categories
     properties, number = contact["properties"], str(contact["id"])
     primary = str(properties.get("email") or "").strip().lower()
     raw = as_raw(contact)
@@ -171,7 +173,7 @@ def contact_rows(
         bounced = is_primary and bool(properties.get("hs_email_hard_bounce_reason_enum"))
         word = str((properties.get("hs_email_optout") if is_primary else None) or "false").lower()
         unclear = categories.all if word not in ("true", "false") else 0
-        row_id = number if is_primary else f"{number}:{record_id(address)}"
+        row_id = number if is_primary else f"{number}:{book.pseudonym(address)}"
         if unclear:
             yield Finding(
                 "unknown_value", "contacts", row_id, "hs_email_optout", shown_word(word),

@@ -22,7 +22,6 @@ from optout.vendors.hubspot_rows import (
     channel_of,
     moment,
     number_of,
-    record_id,
     shown_word,
     source_of,
 )
@@ -61,7 +60,7 @@ class _Cells:
     def __init__(self, answered: Answered, book: TypeBook, cutoff: datetime) -> None:
         self.rows: list[Row] = []
         self._address = answered.address
-        self._id = record_id(answered.address)
+        self._id = book.pseudonym(answered.address)
         self._book = book
         self._cutoff = cutoff
         shown = {"statuses": list(answered.statuses), "wideStatuses": list(answered.wide)}

@@ -93,7 +93,9 @@ class Mailchimp(Connector):
     def read(self, stream: str, request: ReadRequest, out: StreamOutput) -> None:
         """Read one stream; see the classes that do."""
         if stream == "members":
-            reader = MemberReader(self.http, self._audiences, self._directory, self.paging)
+            reader = MemberReader(
+                self.http, self._audiences, self._directory, self.paging, self.context.pseudonym
+            )
             reader.read(request, out)
         elif stream == "activity":
             limit = self._config.activity_limit
@@ -147,7 +149,12 @@ class Mailchimp(Connector):
     @cached_property
     def _reports(self) -> ReportReader:
         return ReportReader(
-            self.http, self._audiences, self.categories, self.paging, self._config.report_days
+            self.http,
+            self._audiences,
+            self.categories,
+            self.paging,
+            self._config.report_days,
+            self.context.pseudonym,
         )
 
     def _check_stores(self, place: str) -> Iterator[Problem]:

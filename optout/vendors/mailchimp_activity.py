@@ -109,15 +109,16 @@ class ActivityReader:
         return list(self._told(audience, member))
 
     def _told(self, audience: Audience, member: Json) -> Iterator[Row]:
+        whose = self._reports.pseudonym(str(member["id"]))
         for entry in self._feed(audience, member):
             if entry.get("activity_type") != "unsub":
                 continue
-            at, broken = told_time(entry, "created_at_timestamp", audience.store, str(member["id"]))
+            at, broken = told_time(entry, "created_at_timestamp", audience.store, whose)
             yield from broken
             if at is None:
                 continue
             row = {
-                "email_id": member["id"],
+                "email_id": whose,
                 "email_address": member["email_address"],
                 "campaign_id": entry.get("campaign_id"),
                 "reason": entry.get("unsubscribe_reason"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from optout.errors import NotFound
@@ -74,11 +74,13 @@ class MemberReader:
         audiences: Mapping[str, Audience],
         directory: Directory,
         paging: Paging,
+        pseudonym: Callable[[str], str],
     ) -> None:
         self._http = http
         self._audiences = audiences
         self._directory = directory
         self._paging = paging
+        self._pseudonym = pseudonym
 
     def read(self, request: ReadRequest, out: StreamOutput) -> None:
         """Read all audiences; one that cannot be proven complete is read again with the others.
@@ -148,7 +150,7 @@ class MemberReader:
 
     def _rows(self, member: Json, audience: Audience, complaints: set[str]) -> list[Row]:
         try:
-            return list(rows_of(member, audience, complaints))
+            return list(rows_of(member, audience, complaints, self._pseudonym))
         except MissingFieldError as missing:
             field = str(missing)
         raise Call(MEMBERS).broken(self._http, f"a member without the field '{field}'")

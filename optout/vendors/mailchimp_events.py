@@ -19,7 +19,7 @@ _redact = Redactor()
 
 
 def event_id(*parts: object) -> str:
-    """A stable id without the address or its MD5, which can be guessed back."""
+    """A stable id; the person in `parts` is a pseudonym, for a hash can be guessed back."""
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
@@ -28,8 +28,8 @@ def opted_out(
 ) -> Iterator[Change]:
     """One unsubscribe as a change of every category that the audience holds.
 
-    `row` names the person, the campaign (if any) and the reason. The id is the same whichever feed
-    tells of it, so that the report's entry and the activity's are one change.
+    `row` names the person (`email_id`: a pseudonym), the campaign (if any) and the reason. The id
+    is the same whichever feed tells of it: the report's entry and the activity's are one change.
     """
     email_id, campaign = str(row["email_id"]), str(row.get("campaign_id") or "")
     reason = str(row.get("reason") or "")

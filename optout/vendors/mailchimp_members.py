@@ -10,8 +10,8 @@ is an opt-out, but a weak one, because false is also what was never asked. `clea
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Collection as Container
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -89,46 +89,66 @@ class _Cells(NamedTuple):
 
 
 def rows_of(
-    member: Mapping[str, Any], audience: Audience, complaints: Container[str]
+    member: Mapping[str, Any],
+    audience: Audience,
+    complaints: Container[str],
+    pseudonym: Callable[[str], str],
 ) -> Iterator[Row]:
     """The reading of one member and what could not be understood of it.
+
+    The record is named by `contact_id`, which is not made of the address and so can stay when the
+    address changes; an opt-out then follows to the new one.
 
     Raises MissingFieldError where a field on which consent depends is absent: a silent "nothing"
     would look like somebody without an opt-out.
     """
-    status, address = member.get("status"), member.get("email_address")
-    if not isinstance(status, str):
-        raise MissingFieldError("status")
-    if not isinstance(address, str):
-        raise MissingFieldError("email_address")
-    record_id = str(member.get("contact_id") or member["id"])
-    raw = orjson.dumps(member).decode()
-    cells = _cells(member, status, audience)
-    if status not in STATUSES:
-        word = status if _WORD.fullmatch(status) else "not a word"
-        yield Finding("unknown_value", audience.store, record_id, "status", word, address or None,
-                      audience.mapped, raw)  # fmt: skip
-    elif cells.unclear:
-        yield Finding("unknown_value", audience.store, record_id, "interests", "not a boolean",
-                      address or None, cells.unclear, raw)  # fmt: skip
+    for name in ("status", "email_address"):
+        if not isinstance(member.get(name), str):
+            raise MissingFieldError(name)
+    place = audience.store, str(member.get("contact_id") or pseudonym(str(member["id"])))
+    address, raw = member["email_address"] or None, orjson.dumps(member).decode()
+    cells = _cells(member, member["status"], audience)
     times: dict[str, datetime | None] = {}
     for name in ("timestamp_opt", "timestamp_signup", "last_changed"):
         try:
             times[name] = moment(member.get(name))
         except ValueError:
             times[name] = None
-            yield Finding("unparsable", audience.store, record_id, name, "not a time",
-                          address or None, raw=raw)  # fmt: skip
-    if not address:
-        yield Finding("no_address", audience.store, record_id, "email_address", "",
-                      categories=audience.mapped, raw=raw)  # fmt: skip
-        return
+            yield Finding("unparsable", *place, name, "not a time", address, raw=raw)
+    for name, code, detail, categories in _strange(member, cells, audience):
+        yield Finding(code, *place, name, detail, address, categories, raw)
+    if address:
+        yield _reading(member, place, cells, times, audience)._replace(
+            complained=member["id"] in complaints, raw=raw
+        )
+
+
+def _strange(
+    member: Mapping[str, Any], cells: _Cells, audience: Audience
+) -> Iterator[tuple[str, str, str, int]]:
+    """Field, code, detail and categories of what cannot be understood."""
+    status = member["status"]
+    if status not in STATUSES:
+        word = status if _WORD.fullmatch(status) else "not a word"
+        yield "status", "unknown_value", word, audience.mapped
+    elif cells.unclear:
+        yield "interests", "unknown_value", "not a boolean", cells.unclear
+    if not member["email_address"]:
+        yield "email_address", "no_address", "", audience.mapped
+
+
+def _reading(
+    member: Mapping[str, Any],
+    place: tuple[str, str],
+    cells: _Cells,
+    times: Mapping[str, datetime | None],
+    audience: Audience,
+) -> Reading:
     opted, changed = times["timestamp_opt"], times["last_changed"]
     is_explicit = bool(cells.ins) and _is_confirmed(member, opted, changed, audience, cells.ins)
-    yield Reading(
-        audience.store,
-        record_id,
-        address,
+    return Reading(
+        *place,
+        member["email_address"],
         ins=cells.ins,
         outs=cells.outs,
         sends=cells.ins,
@@ -138,11 +158,9 @@ def rows_of(
         in_at=opted if cells.ins else None,
         in_source=_source(member, is_explicit=is_explicit) if cells.ins else Source.UNKNOWN.value,
         in_explicit=is_explicit,
-        undeliverable=status == "cleaned",
-        complained=member["id"] in complaints,
+        undeliverable=member["status"] == "cleaned",
         created_at=times["timestamp_signup"],
         modified_at=changed,
-        raw=raw,
     )
 
 

@@ -75,12 +75,15 @@ class ReportReader:
         masks: Categories,
         paging: Paging,
         report_days: int,
+        pseudonym: Callable[[str], str],
     ) -> None:
         self._http = http
         self._audiences = audiences
         self._masks = masks
         self._paging = paging
         self._reach = timedelta(days=report_days)
+        self.pseudonym = pseudonym
+        """The vendor's id of a member is the MD5 of the address: nothing to be kept as it is."""
         self.reported: dict[tuple[str, str], datetime] = {}
         """(list, email id) → the latest unsubscribe that a report read tonight tells of."""
         self.plans: dict[str, Plan] = {
@@ -232,7 +235,7 @@ class ReportReader:
             key = (list_id, str(row["email_id"]))
             self.reported[key] = max(at, self.reported.get(key, at))
         if audience is not None:
-            told = row | {"campaign_id": report["id"]}
+            told = row | {"campaign_id": report["id"], "email_id": self._name(row)}
             yield from opted_out(
                 audience,
                 self._masks,
@@ -244,6 +247,10 @@ class ReportReader:
                 raw=orjson.dumps(row).decode(),
             )
 
+    def _name(self, row: Json) -> str:
+        """Whom a row of a report is of."""
+        return self.pseudonym(str(row["email_id"]))
+
     def _sent(self, report: Json, row: Json) -> Iterator[Row]:
         """Bounced messages were sent too; the only time is the campaign's."""
         status, campaign = str(row.get("status")), str(report["id"])
@@ -254,14 +261,14 @@ class ReportReader:
                           str(row["email_address"]))  # fmt: skip
         for kind in kinds.get(status, ["sent"]):
             yield MailEvent(
-                event_id(kind, campaign, row["email_id"]),
+                event_id(kind, campaign, self._name(row)),
                 kind,
                 str(row["email_address"]),
                 at,
                 "estimated",
                 campaign,
                 categories=self.categories(campaign),
-                record_id=str(row["email_id"]),
+                record_id=self._name(row),
                 raw=orjson.dumps(row).decode(),
             )
 
@@ -273,13 +280,13 @@ class ReportReader:
             at, broken = told_time(entry, "timestamp", "clicks", campaign)
             yield from broken
             yield MailEvent(
-                event_id("click", campaign, row["email_id"], at, entry.get("url")),
+                event_id("click", campaign, self._name(row), at, entry.get("url")),
                 "clicked",
                 str(row["email_address"]),
                 at,
                 campaign_id=campaign,
                 categories=self.categories(campaign),
-                record_id=str(row["email_id"]),
+                record_id=self._name(row),
                 raw=orjson.dumps(entry).decode(),
             )
 
@@ -294,6 +301,6 @@ class ReportReader:
             at,
             campaign_id=campaign or None,
             categories=self.categories(campaign) if campaign else 0,
-            record_id=str(row.get("email_id") or ""),
+            record_id=self._name(row) if row.get("email_id") else "",
             raw=orjson.dumps(row).decode(),
         )

@@ -81,7 +81,7 @@ class SendGrid(Connector):
     def __init__(self, context: Context, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(context)
         self._sleep = sleep
-        self.book = Book.of(self.categories, self.config.categories)
+        self.book = Book.of(self.categories, self.config.categories, context.pseudonym)
         self.accounts = Accounts(self.http, self.config.base_url, self.config.subusers)
 
     @classmethod

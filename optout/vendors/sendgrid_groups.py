@@ -18,7 +18,7 @@ from optout.errors import NotFound, PermissionMissing, UnexpectedAnswer
 from optout.http.client import HttpClient
 from optout.http.urls import quote_segment
 from optout.records import Reading, Row
-from optout.vendors.sendgrid_rows import Account, Book, address_id, epoch, suppressed
+from optout.vendors.sendgrid_rows import Account, Book, epoch, suppressed
 from optout.vendors.sendgrid_steps import Result, Sink
 
 ALL_PAGE = 500
@@ -156,11 +156,11 @@ def _rows(held: _Held, group: str) -> Iterator[Row]:
         at = held.dates.get((group, address))
         blocked = held.blocked(address, mask)
         yield Reading(
-            account.store(store), account.record(store, address_id(address)), address,
+            account.store(store), account.record(store, held.book.pseudonym(address)), address,
             outs=mask, category_outs=mask, present=False, created_at=at,
             blocks=0 if account.scoped else blocked,
             store_blocks=blocked if account.scoped else 0,
         )  # fmt: skip
         if at is not None:
             for category in held.book.categories.of(mask):
-                yield suppressed(account, store, address, category, at)
+                yield suppressed(held.book, account, store, address, category, at)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from optout.model import State
 from optout.records import Change, Finding, MailEvent, Row
-from optout.vendors.sendgrid_rows import Account, Book, address_id, complaint_id
+from optout.vendors.sendgrid_rows import Account, Book, complaint_id
 
 _WORD = re.compile(r"[a-z_]{1,40}")
 
@@ -74,7 +74,7 @@ def rows_of_message(book: Book, account: Account, message: Message) -> Iterator[
         if event.name in _CHOICES:
             yield from _choice(book, account, message, event)
         elif event.name == "spamreport":
-            number = complaint_id(account, message.address or "", event.at)
+            number = complaint_id(book, account, message.address or "", event.at)
             yield _mail(message, number, "complained", event.at)
         elif event.name in _KINDS:
             # A block is a bounce that may pass: the message did not arrive, the address may live.
@@ -96,7 +96,7 @@ def _mail(message: Message, number: str, kind: str, at: datetime | None) -> Mail
 def _choice(book: Book, account: Account, message: Message, event: Event) -> Iterator[Row]:
     """The person's own act, by a link of the message or the page behind it."""
     if event.name == "unsubscribe":
-        yield _act(account, message, event, "global", None)
+        yield _act(book, account, message, event, "global", None)
         return
     group = event.group or message.group
     mask = book.group(group)
@@ -107,13 +107,18 @@ def _choice(book: Book, account: Account, message: Message, event: Event) -> Ite
             code, store, message.number, "asm_group_id", group or "", address=message.address
         )
     for category in book.categories.of(mask):
-        yield _act(account, message, event, f"group:{group}", category)
+        yield _act(book, account, message, event, f"group:{group}", category)
 
 
 def _act(
-    account: Account, message: Message, event: Event, store: str, category: str | None
+    book: Book,
+    account: Account,
+    message: Message,
+    event: Event,
+    store: str,
+    category: str | None,
 ) -> Change:
-    number = address_id(message.address or "")
+    number = book.pseudonym(message.address or "")
     untold = [name for name in ("ip", "user_agent") if not getattr(event, name)]
     return Change(
         event_id=f"{event.number}:{category or '*'}", feed=message.feed,

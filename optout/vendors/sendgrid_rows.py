@@ -9,9 +9,8 @@ message logs are.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -33,15 +32,22 @@ class Book:
     categories: Categories
     groups: Mapping[str, int]
     """Group id → mask of the categories that it feeds."""
+    pseudonym: Callable[[str], str]
+    """The id of an address's row in a store, whose rows have none of their own."""
 
     @classmethod
-    def of(cls, categories: Categories, mapped: Mapping[str, Sequence[str]]) -> Book:
+    def of(
+        cls,
+        categories: Categories,
+        mapped: Mapping[str, Sequence[str]],
+        pseudonym: Callable[[str], str],
+    ) -> Book:
         """By the configuration: category → group ids."""
         groups: dict[str, int] = {}
         for name, ids in mapped.items():
             for each in ids:
                 groups[each] = groups.get(each, 0) | categories.bit(name)
-        return cls(categories, groups)
+        return cls(categories, groups, pseudonym)
 
     @property
     def mapped(self) -> int:
@@ -95,11 +101,6 @@ class Account:
         return f"{store}:{number}" if self.scoped else number
 
 
-def address_id(address: str) -> str:
-    """The id of an address's row in a store, whose rows have none of their own."""
-    return hashlib.sha256(address.strip().lower().encode()).hexdigest()[:20]
-
-
 def epoch(value: Any) -> datetime | None:
     """Unix seconds as a time; None for what is none."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -143,7 +144,7 @@ class Entry:
 
 def rows_of_list(name: str, book: Book, account: Account, entry: Entry) -> Iterator[Row]:
     """The rows of one entry of the list `name`."""
-    number, everything = address_id(entry.address), book.categories.all
+    number, everything = book.pseudonym(entry.address), book.categories.all
     store = account.store(_STORES[name])
     record = account.record(_STORES[name], number)
     if entry.created is None:
@@ -161,9 +162,9 @@ def rows_of_list(name: str, book: Book, account: Account, entry: Entry) -> Itera
         present=False, created_at=entry.created, raw=entry.raw,
     )  # fmt: skip
     if is_global and entry.created is not None:
-        yield suppressed(account, "global", entry.address, None, entry.created)
+        yield suppressed(book, account, "global", entry.address, None, entry.created)
     if name == "spam_reports" and entry.created is not None:
-        number = complaint_id(account, entry.address, entry.created)
+        number = complaint_id(book, account, entry.address, entry.created)
         yield MailEvent(number, "complained", entry.address, entry.created)
 
 
@@ -174,10 +175,10 @@ _STORES = {
 
 
 def suppressed(
-    account: Account, store: str, address: str, category: str | None, at: datetime
+    book: Book, account: Account, store: str, address: str, category: str | None, at: datetime
 ) -> Change:
     """An opt-out as a list tells it: when, but neither by whom nor how."""
-    number, second = address_id(address), int(at.timestamp())
+    number, second = book.pseudonym(address), int(at.timestamp())
     return Change(
         event_id=f"suppression:{account.title}:{store}:{category or '*'}:{number}:{second}",
         feed="suppression", record_id=account.record(store, number), address=address,
@@ -187,9 +188,9 @@ def suppressed(
     )  # fmt: skip
 
 
-def complaint_id(account: Account, address: str, at: datetime) -> str:
+def complaint_id(book: Book, account: Account, address: str, at: datetime) -> str:
     """One id for a complaint, whether the list or the message log tells of it."""
-    return f"complaint:{account.title}:{address_id(address)}:{int(at.timestamp())}"
+    return f"complaint:{account.title}:{book.pseudonym(address)}:{int(at.timestamp())}"
 
 
 # --- contacts -------------------------------------------------------------------------------------
@@ -199,7 +200,7 @@ def rows_of_contact(book: Book, account: Account, fields: Mapping[str, str]) -> 
     Single sends go to the primary address only, so an alternate one is known here but not
     mailable: its opt-outs are found, and it is mailable from the night on which it is primary.
     """
-    number = fields.get("CONTACT_ID") or fields.get("ID") or address_id(fields["EMAIL"])
+    number = fields.get("CONTACT_ID") or fields.get("ID") or book.pseudonym(fields["EMAIL"])
     created, updated = moment(fields.get("CREATED_AT")), moment(fields.get("UPDATED_AT"))
     raw = as_raw(fields, "CONTACT_ID", "CREATED_AT", "UPDATED_AT")
     store = account.store("contacts")
@@ -209,7 +210,7 @@ def rows_of_contact(book: Book, account: Account, fields: Mapping[str, str]) -> 
     )  # fmt: skip
     for other in _SPLIT.split(fields.get("ALTERNATE_EMAILS") or ""):
         if "@" in other:
-            alternate = account.record("contacts", f"{number}:{address_id(other)}")
+            alternate = account.record("contacts", f"{number}:{book.pseudonym(other)}")
             yield Reading(
                 store, alternate, other.lower(), created_at=created, modified_at=updated, raw=raw
             )

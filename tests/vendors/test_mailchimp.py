@@ -168,7 +168,7 @@ def member(**more: Any) -> dict[str, Any]:
 
 
 def reading(**more: Any) -> Reading:
-    rows = list(rows_of(member(**more), MAPPED, ()))
+    rows = list(rows_of(member(**more), MAPPED, (), str.upper))
     return next(row for row in rows if isinstance(row, Reading))
 
 
@@ -203,18 +203,18 @@ def test_other_states_are_neither_mailable_nor_opted_out(status: str) -> None:
 
 def test_an_unknown_status_makes_all_cells_unclear_and_is_found() -> None:
     """A word that the vendor adds must not be taken for any of the known ones."""
-    rows = list(rows_of(member(status="snoozed"), MAPPED, ()))
+    rows = list(rows_of(member(status="snoozed"), MAPPED, (), str.upper))
     found = next(row for row in rows if isinstance(row, Finding))
     assert (found.code, found.detail, found.categories) == ("unknown_value", "snoozed", 7)
     got = next(row for row in rows if isinstance(row, Reading))
     assert (got.unclear, got.ins, got.outs) == (7, 0, 0)
-    odd = list(rows_of(member(status="ana@example.org"), MAPPED, ()))
+    odd = list(rows_of(member(status="ana@example.org"), MAPPED, (), str.upper))
     assert "@" not in odd[0].detail  # type: ignore[union-attr]
 
 
 def test_an_interest_that_is_no_boolean_is_unclear() -> None:
     """null is not false."""
-    rows = list(rows_of(member(interests={"i1": None, "i2": True}), MAPPED, ()))
+    rows = list(rows_of(member(interests={"i1": None, "i2": True}), MAPPED, (), str.upper))
     assert [type(row) for row in rows] == [Finding, Reading]
     assert (rows[1].unclear, rows[1].ins) == (NEWS, EVENTS | OFFERS)  # type: ignore[union-attr]
 
@@ -224,19 +224,19 @@ def test_a_missing_consent_field_is_an_error(field: str) -> None:
     """Taken for nothing, it would look like a person without an opt-out."""
     for spoilt in ({k: v for k, v in member().items() if k != field}, member(**{field: None})):
         with pytest.raises(MissingFieldError, match=field):
-            list(rows_of(spoilt, MAPPED, ()))
+            list(rows_of(spoilt, MAPPED, (), str.upper))
 
 
 def test_a_member_without_an_address_is_found_and_not_dropped() -> None:
     """A contact with a telephone number only cannot be compared."""
-    rows = list(rows_of(member(email_address=""), MAPPED, ()))
+    rows = list(rows_of(member(email_address=""), MAPPED, (), str.upper))
     assert [getattr(row, "code", None) for row in rows] == ["no_address"]
 
 
 def test_a_time_that_is_none_is_found_and_an_empty_one_is_no_time() -> None:
     """The vendor writes '' where its specification says date-time."""
     assert reading(timestamp_opt="").in_at is None
-    rows = list(rows_of(member(last_changed="soon"), MAPPED, ()))
+    rows = list(rows_of(member(last_changed="soon"), MAPPED, (), str.upper))
     assert [getattr(row, "code", "") for row in rows] == ["unparsable", ""]
     assert rows[1].modified_at is None  # type: ignore[union-attr]
 

@@ -21,7 +21,7 @@ from optout.vendors.sendgrid_rows import Account, Book
 from optout.vendors.sendgrid_steps import Result, finish, run
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
-BOOK = Book.of(Categories(("news",)), {})
+BOOK = Book.of(Categories(("news",)), {}, str.upper)
 PAGE = 5
 
 
