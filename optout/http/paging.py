@@ -117,8 +117,6 @@ class Paginator(ABC):
         """The pages behind `cursor` (None: all), in order; ends only when the list does."""
         progress = Progress.of(cursor)
         empty = 0
-        if progress.done:
-            return
         with closing(self._walk(http, call, progress)) as walk:
             for page in walk:
                 empty = 0 if page.items else empty + 1

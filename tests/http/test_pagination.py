@@ -298,6 +298,37 @@ def test_pages_ahead_are_bounded_and_their_failure_comes_in_its_place() -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("esp-pages")]
 
 
+def test_a_short_page_among_full_ones_hides_nothing() -> None:
+    """What was fetched ahead began where the short page should have ended: it is dropped."""
+
+    def vendor(path: str, params: Mapping[str, Any]) -> Any:
+        begin, size = params["offset"], params["limit"]
+        return list(range(30))[begin : begin + (1 if begin == 9 else size)]
+
+    items, _, _ = read(Offset(items="", size=3, workers=3), vendor)
+    assert items == list(range(30))
+
+
+def test_a_vendors_own_cap_does_not_end_the_fetching_ahead() -> None:
+    """Asked for 500 and given 100, a read one by one takes the night."""
+    running: list[int] = []
+    together = threading.Event()
+
+    def vendor(path: str, params: Mapping[str, Any]) -> Any:
+        running.append(1)
+        if len(running) > 1:
+            together.set()
+        if params["offset"] >= 4:
+            together.wait(5)
+        running.pop()
+        return by_offset(20, cap=2)(path, params)
+
+    items, _, http = read(Offset(items="items", size=5, total="total", workers=2), vendor)
+    assert items == list(range(20))
+    assert together.is_set()
+    assert len(http.asked) == 10
+
+
 def test_stopping_early_leaves_no_thread_behind() -> None:
     """A connector that has seen enough must not go on asking."""
     http = Asked(by_offset(1000))

@@ -37,24 +37,45 @@ def test_items_are_drawn_only_a_bounded_way_ahead(workers: int) -> None:
     results.close()
 
 
-def test_the_first_failure_in_order_is_raised_and_nothing_begins_after_it() -> None:
+def test_the_first_failure_in_order_is_raised() -> None:
+    """The pages before the failed one are good and must be handed out."""
+    second_failed = threading.Event()
+
+    def work(n: int) -> int:
+        if n == 2:
+            second_failed.set()
+            raise RuntimeError("two")
+        if n == 1:
+            second_failed.wait(5)
+            raise RuntimeError("one")
+        return n
+
+    results = ordered_map(work, range(100), 3, ahead=6)
+    assert next(results) == 0
+    with pytest.raises(RuntimeError, match="one"):
+        next(results)
+
+
+def test_nothing_begins_after_a_failure() -> None:
     """A request that goes out after the read has failed may acknowledge what was never kept."""
     begun: list[int] = []
-    hold = threading.Event()
+    all_are_queued = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield from range(20)
+        all_are_queued.set()
 
     def work(n: int) -> int:
         begun.append(n)
-        if n == 1:
-            hold.wait(5)
-            raise RuntimeError("one")
-        if n == 2:
-            hold.set()
-            raise RuntimeError("two")
+        all_are_queued.wait(5)
+        if n == 0:
+            raise RuntimeError("zero")
+        threading.Event().wait(0.05)
         return n
 
-    with pytest.raises(RuntimeError, match="one"):
-        list(ordered_map(work, range(100), 3, ahead=6))
-    assert len(begun) <= 7
+    with pytest.raises(RuntimeError, match="zero"):
+        list(ordered_map(work, items(), 2, ahead=30))
+    assert len(begun) < 10
     assert not [t for t in threading.enumerate() if t.name.startswith("optout_")]
 
 
