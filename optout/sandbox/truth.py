@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,14 @@ class DriftRow(NamedTuple):
     system: str
     category: str
     address: str
+
+
+def rows(
+    drift_class: str, system: str, category: str | None, address: str, categories: Sequence[str]
+) -> frozenset[DriftRow]:
+    """A finding of the product as the truth's rows: one without a category is of all of them."""
+    chosen = categories if category is None else (category,)
+    return frozenset(DriftRow(DriftClass(drift_class), system, c, address) for c in chosen)
 
 
 class Recall(NamedTuple):
