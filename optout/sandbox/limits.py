@@ -1,7 +1,7 @@
 """The vendors' rate limits and their ways of saying no, kept by the sandbox server.
 
 Two of the five announce nothing at all (Sell, Mailchimp), one only when it refuses (Klaviyo), two
-always (SendGrid, HubSpot); sources: the sheets of facts about each vendor's API, `docs/vendors/`.
+always (SendGrid, HubSpot); sources: the sheets of facts about each vendor's API, `docs/vendors.md`.
 Clocks are functions that return epoch seconds, so that tests need not wait.
 """
 

@@ -1,6 +1,6 @@
 """What a Sell account holds: records with custom fields, and the log of everything that changed.
 
-Native shapes are those of the fact sheet on Sell (`docs/vendors/zendesk_sell.md`): UTC stamps of
+Native shapes are those of the fact sheet on Sell (`docs/vendors.md`): UTC stamps of
 whole seconds, custom fields keyed by display name in v2 and given as an array in the Firehose.
 """
 

@@ -5,7 +5,7 @@ Four streams a night: `sync` (what changed, from a queue that Sell keeps for us)
 `firehose` (field changes of the last 72 hours). Sync and Firehose are not on every plan; without
 them every night is a full one, and changes within a day are known from the history field alone.
 
-Sources: `docs/vendors/zendesk_sell.md`; what no document says is tolerated in each known form.
+Sources: `docs/vendors.md`; what no document says is tolerated in each known form.
 """
 
 from __future__ import annotations
