@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from requests.adapters import BaseAdapter
+
 from optout.errors import OptoutError, SourceError, Transient
 from optout.http.client import HttpClient
 from optout.landing.manifest import Manifest
@@ -52,14 +54,35 @@ class Night:
     """A backfill: dated events of a missed night; snapshots cannot be read any more."""
 
 
-def build_connector(settings: Settings, secrets: Secrets, config: SystemConfig) -> Connector:
+@dataclass(frozen=True)
+class Wiring:
+    """What connects a connector with the world outside; a test puts its own in place."""
+
+    adapter: BaseAdapter | None = None
+    """Instead of the network."""
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+def build_connector(
+    settings: Settings, secrets: Secrets, config: SystemConfig, wiring: Wiring | None = None
+) -> Connector:
     """A connector with its own HTTP client (limits are shared per credential)."""
+    wiring = wiring or Wiring()
     kind = VENDORS[config.vendor]
     token = secrets.tokens[config.name]
     http = HttpClient(
-        config.name, config.base_url, kind.http_options(config, token), secrets=(token,)
+        config.name,
+        config.base_url,
+        kind.http_options(config, token),
+        secrets=(token,),
+        adapter=wiring.adapter,
+        sleep=wiring.sleep,
+        clock=wiring.clock,
     )
-    return kind(Context(config, token, settings.category_masks, http, secrets.keyer.pseudonym))
+    return kind(
+        Context(config, token, settings.category_masks, http, secrets.keyer.pseudonym, wiring.sleep)
+    )
 
 
 def extract_night(

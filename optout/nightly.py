@@ -17,6 +17,8 @@ from optout.extract import PROGRESS, Night, build_connector, extract_night
 from optout.files import make_dir, sync_dir
 from optout.landing.manifest import Manifest
 from optout.project import Project
+from optout.settings import Secrets, Settings
+from optout.vendors.base import Connector, SystemConfig
 from optout.warehouse import load
 from optout.warehouse.connection import transaction
 from optout.warehouse.metrics import measure
@@ -41,6 +43,7 @@ def extract(
     *,
     systems: Sequence[str] | None = None,
     progress: Callable[[str], None] = PROGRESS.info,
+    build: Callable[[Settings, Secrets, SystemConfig], Connector] = build_connector,
 ) -> list[Manifest]:
     """Read the systems (all, or those named) into landing; never raises for a system's failure.
 
@@ -56,7 +59,7 @@ def extract(
             load.begin_night(con, night, cutoff, kind=kind, run_id=None)
     plan = Night(night, cutoff, project.now, memory, events_only=night < project.tonight)
     wanted = [c for c in project.settings.systems if systems is None or c.name in systems]
-    connectors = [build_connector(project.settings, project.secrets, c) for c in wanted]
+    connectors = [build(project.settings, project.secrets, c) for c in wanted]
     return extract_night(
         connectors, project.landing, plan, overlap=project.settings.overlap, progress=progress
     )

@@ -8,6 +8,7 @@ through one.
 from __future__ import annotations
 
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -146,6 +147,8 @@ class Context:
     """Names a record whose only id at the vendor is an address or a hash of one: record ids and
     event ids reach `core`, where nothing may be guessed back. The installation's key makes the
     names last; by default they hold for this process only."""
+    sleep: Callable[[float], None] = time.sleep
+    """How a connector waits for what the vendor prepares."""
 
 
 class Connector(ABC):

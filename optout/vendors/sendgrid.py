@@ -11,7 +11,6 @@ How each part is read is told in its module: `sendgrid_lists`, `sendgrid_groups`
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -78,9 +77,9 @@ class SendGrid(Connector):
 
     config: SendGridConfig
 
-    def __init__(self, context: Context, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, context: Context, *, sleep: Callable[[float], None] | None = None) -> None:
         super().__init__(context)
-        self._sleep = sleep
+        self._sleep = sleep or context.sleep
         self.book = Book.of(self.categories, self.config.categories, context.pseudonym)
         self.accounts = Accounts(self.http, self.config.base_url, self.config.subusers)
 
