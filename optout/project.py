@@ -1,4 +1,4 @@
-"""One installation: its settings, clock, landing, warehouse and published copy, as plain objects."""
+"""One installation: settings, clock, landing, warehouse and published copy, as plain objects."""
 
 from __future__ import annotations
 
