@@ -20,11 +20,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) with $(PYTHON) (once; a minute or two) ..."
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --clear --python "$(PYTHON)" $(VENV) && \
-		uv pip install --quiet --python $(RUN) --require-hashes -r requirements.lock && \
+		uv pip install --quiet --python $(RUN) --no-deps --require-hashes -r requirements.lock && \
 		uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable . ; \
 	else \
 		"$(PYTHON)" -m venv --clear $(VENV) && \
-		$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 		$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ; \
 	fi
 	@touch $(STAMP)
