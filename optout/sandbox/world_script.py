@@ -104,6 +104,8 @@ class Script:
     ) -> None:  # fmt: skip
         """An opt-out in one system."""
         r.was_ever_out = True
+        if recorded_at is not None:
+            recorded_at = recorded_at.replace(microsecond=0)
         self.do(
             r, system, What.OUT, at, category=category, source=source, campaign=campaign,
             fault=fault, record=record, recorded_at=recorded_at,

@@ -168,6 +168,17 @@ def test_a_release_leaves_what_the_releasing_system_still_shows_out() -> None:
     assert {r.category for r in found.drift} == set(CATEGORIES) - {PROMO}
 
 
+def test_a_release_lifts_nothing_that_the_releasing_system_shows_out_whoever_said_it() -> None:
+    """The hub's own word is answered, but its field is not: another system's later word on that
+    category is not lifted by a page that still showed it as switched off."""
+    story = Story().out(HUB)
+    story.read()
+    story.into(HUBSPOT, source=CENTRE)
+    assert story.read().expected_out[PROMO] == frozenset()
+    story.out(SENDGRID, source=LINK).into(HUB, None, at=3.0)
+    assert story.read().expected_out[PROMO] == {ANA}
+
+
 def test_a_release_lifts_category_opt_outs_of_the_other_systems() -> None:
     """Wider and later: the link's category opt-out of yesterday is answered."""
     story = Story().out(SENDGRID, source=LINK).out(HUB, None, at=2.0)
