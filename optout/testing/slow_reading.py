@@ -94,8 +94,8 @@ class SlowReading:
             return False
         return bool(self.sending_stores(person, system, name))
 
-    def conflicts(self, person: UUID, system: str, name: str) -> bool:
-        """Two records that contradict each other."""
+    def conflict(self, person: UUID, system: str, name: str) -> str | None:
+        """The first store with a record that is opted out while another record is opted in."""
         by_record: dict[tuple[str, str], list[Row]] = {}
         for row in self.rows(person, system):
             by_record.setdefault((row["store"], row["record_id"]), []).append(row)
@@ -105,9 +105,11 @@ class SlowReading:
                 said[place] = "out"
             elif any(self._has(r["ins"], name) for r in rows):
                 said[place] = "in"
-        return any(
-            said[a] == "in" and said[b] == "out"
+        stores = [
+            b[0]
             for a in said
             for b in said
+            if said[a] == "in" and said[b] == "out"
             if system == self.policy.hub or a[0] == b[0]
-        )
+        ]
+        return min(stores, default=None)
