@@ -80,13 +80,27 @@ def read_drift(
             WHERE closed_night IS NULL
               AND ($class IS NULL OR class = $class)
               AND ($system IS NULL OR system = $system)
-              AND ($category IS NULL OR category = $category)
+              AND ($category IS NULL OR category IS NULL OR category = $category)
             ORDER BY class, system, category, opened_night, contact_key
             """,
             {"class": drift_class, "system": system, "category": category},
         )
+        mapped = {c.name: tuple(c.categories) for c in project.settings.esp}
         while batch := cursor.fetchmany(10_000):
-            yield from (_shaped(row, found[0]) for row in batch)
+            for row in batch:
+                yield from _cells(_shaped(row, found[0]), mapped, category)
+
+
+def _cells(
+    row: dict[str, Any], mapped: Mapping[str, tuple[str, ...]], wanted: str | None
+) -> Iterator[dict[str, Any]]:
+    """A row that holds for every category of its system is stored once and told cell by cell."""
+    if row["category"] is not None or row["system"] not in mapped:
+        yield row
+        return
+    for category in mapped[row["system"]]:
+        if wanted in (None, category):
+            yield {**row, "category": category}
 
 
 def _shaped(row: tuple[Any, ...], night: date) -> dict[str, Any]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from optout.address import BadAddress
 from optout.errors import UsageError
 from optout.explain import Person, explain
+from optout.model import Categories
 from optout.project import Project
 from orchestration.cli.common import EXIT_MISSED, EXIT_OK, Invocation, echo_json, iso
 from orchestration.cli.reveal import record_disclosure
+
+_SHOWN_MAIL = 20
 
 
 @click.command(name="explain")
@@ -98,40 +104,78 @@ def _plain(row: Any) -> dict[str, Any]:
 
 def _echo(person: Person, project: Project) -> None:
     console = Console(width=max(110, Console().width), highlight=False)
-    console.print(f"Contact {person.contact_key}, as of the night {person.night}")
+    console.print(f"Contact {person.contact_key}, as of the night {person.night} (times in UTC)")
     if not person.is_known:
         console.print("No system has ever told of this address.")
         return
     categories = project.settings.category_masks
     hub = project.settings.hub.name
     esps = [e.name for e in project.settings.esp]
-    table = Table("Category", "Expected", "Why", f"{hub} (hub)", *esps)
+    answers = _table("What is", "category", "expected", "why", f"{hub} (hub)", *esps)
     words = _hub_words(person, project)
     for name in categories.names:
         d = person.decisions[name]
-        answers = [
+        told = [
             person.views[e].actual(categories.bit(name)).value if e in person.views else "absent"
             for e in esps
         ]
-        table.add_row(name, d.state.value, d.reason.value, words[name], *answers)
-    console.print(table)
-    _echo_rows(console, "History (UTC)", person.changes, (
-        "occurred_at", "system", "category", "new_state", "source", "is_explicit", "time_kind",
-        "feed", "reason"))  # fmt: skip
-    _echo_rows(console, "Drift", person.drift, (
+        answers.add_row(name, d.state.value, d.reason.value, words[name], *told)
+    console.print(answers)
+    _echo_rows(console, "What happened", person.changes, categories, (
+        "occurred_at", "system", "category", "new_state", "source", "feed", "time_kind", "reason",
+    ))  # fmt: skip
+    _echo_rows(console, "Drift", person.drift, categories, (
         "class", "system", "category", "expected", "actual", "reason", "opened_night",
-        "closed_night"))  # fmt: skip
-    _echo_rows(console, "Mail (UTC)", person.mail[:20], (
-        "occurred_at", "system", "kind", "campaign_id"))  # fmt: skip
+        "closed_night",
+    ))  # fmt: skip
+    shown = person.mail[:_SHOWN_MAIL]
+    _echo_rows(console, "Mail, newest first", shown, categories, (
+        "occurred_at", "system", "kind", "campaign_id",
+    ))  # fmt: skip
 
 
-def _echo_rows(console: Console, title: str, rows: Any, columns: tuple[str, ...]) -> None:
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for name in columns:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    return table
+
+
+def _echo_rows(
+    console: Console,
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    categories: Categories,
+    columns: tuple[str, ...],
+) -> None:
+    """A table; rows that differ by category only are one."""
     if not rows:
-        console.print(f"{title}: nothing.")
+        console.print(f"{title}: nothing.\n")
         return
-    table = Table(*columns, title=title, title_justify="left")
+    groups: dict[tuple[Any, ...], list[str | None]] = {}
     for row in rows:
-        cells = [row[c] for c in columns]
-        table.add_row(*("all" if c is None and n == "category" else str(c if c is not None else "")
-                        for n, c in zip(columns, cells, strict=True)))  # fmt: skip
+        place = tuple(row[c] for c in columns if c != "category")
+        groups.setdefault(place, []).append(row.get("category"))
+    table = _table(title, *columns)
+    for place, names in groups.items():
+        values = iter(place)
+        table.add_row(
+            *(
+                _scope(names, categories) if c == "category" else _cell(next(values))
+                for c in columns
+            )
+        )
     console.print(table)
+
+
+def _scope(names: Sequence[str | None], categories: Categories) -> str:
+    if None in names:
+        return "everything"
+    told = [name for name in categories.names if name in names]
+    return "each category" if len(told) == len(categories.names) else ", ".join(told)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
