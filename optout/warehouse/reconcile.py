@@ -73,15 +73,13 @@ def reconcile(con: DuckDBPyConnection, night: date, *, policy: ReconcilePolicy) 
     covered = policy_coverage(con, night, policy)
     if covered.is_backfill or not covered.is_latest:
         return Reconciled(night, ())
-    try:
-        judged = _judged(covered, policy)
-        _prepare(con, policy, judged)
-        _expect(con, covered, policy)
-        run(con, "audit_undo", night=night)
-        _judge(con, covered, policy, judged)
-        return _outcome(con, night, judged)
-    finally:
-        _clear(con)
+    judged = _judged(covered, policy)
+    _prepare(con, policy, judged)
+    _expect(con, covered, policy)
+    run(con, "audit_undo", night=night)
+    _judge(con, covered, policy, judged)
+    _clear(con)
+    return _outcome(con, night, judged)
 
 
 def _judged(covered: Coverage, policy: ReconcilePolicy) -> tuple[str, ...]:
@@ -156,5 +154,6 @@ def _outcome(con: DuckDBPyConnection, night: date, judged: tuple[str, ...]) -> R
 
 
 def _clear(con: DuckDBPyConnection) -> None:
+    """After a failure there is nothing to clear: the caller's rollback takes the tables with it."""
     for name in _WORK_TABLES:
-        con.execute(f"DROP TABLE IF EXISTS rec_{name}")
+        con.execute(f"DROP TABLE IF EXISTS temp.rec_{name}")

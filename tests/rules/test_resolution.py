@@ -77,6 +77,9 @@ CASES = {
         [out(0, "news"), back(60, "news"), out(30)], OUT, Reason.NARROWER_SCOPE),
     "a cleared field lifts nothing": (
         [out(), change(State.NOT_SET, 60, None, is_explicit=True)], OUT, Reason.OPT_OUT_STANDS),
+    "a sync at the same moment": ([out(), back(0, is_explicit=False)], OUT, Reason.OPT_OUT_STANDS),
+    "a short interval within a long one": (
+        [out(20, start=0), back(1, start=0)], OUT, Reason.TIME_UNKNOWN),
 }  # fmt: skip
 
 
@@ -100,6 +103,7 @@ def test_an_estimated_optout_counts_as_soon_as_it_may_have_been_before_the_cutof
     """An opt-out found by comparing two nights would be mailed for one more day."""
     found = out(13 * 60, start=0)
     assert decide(found)[0] is OUT
+    assert decide(replace(found, occurred_from=CUTOFF))[0] is OUT
     assert decide(replace(found, occurred_from=CUTOFF + minutes(1)))[0] is State.NOT_SET
 
 
@@ -115,6 +119,12 @@ def test_the_lifting_optin_decides():
     changes = [out(), back(60, change_id=UUID(int=1)), back(90, change_id=UUID(int=2)), back(5)]
     decision = resolve(changes, "news", CUTOFF, DEFAULT_WINDOW)
     assert decision.decided_by is changes[2]
+
+
+def test_without_any_optout_the_latest_optin_is_the_evidence():
+    """The proof of consent shown to an auditor would be one that was since renewed."""
+    changes = [back(0), back(60, is_explicit=False), back(30)]
+    assert resolve(changes, "news", CUTOFF, DEFAULT_WINDOW).decided_by is changes[1]
 
 
 MOMENTS = st.sampled_from([-60, -20, -15, -10, 0, 5, 15, 16, 40, 800])

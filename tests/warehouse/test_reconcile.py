@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from uuid import UUID
 
+import duckdb
 import pytest
 
 from optout.errors import UsageError
@@ -366,3 +367,16 @@ def test_reconciliation_leaves_no_working_tables_behind(con):
     reconcile(con, NIGHT, policy=POLICY)
     left = con.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
     assert left == []
+
+
+def test_a_failure_within_the_callers_transaction_is_told_as_it_was_and_leaves_nothing(con):
+    """The cause would be hidden behind "the transaction is aborted"."""
+    night(con)
+    opted_out_at_the_hub(con)
+    con.execute("BEGIN")
+    con.execute("ALTER TABLE audit.expected DROP COLUMN reason")
+    with pytest.raises(duckdb.BinderException, match="reason"):
+        reconcile(con, NIGHT, policy=POLICY)
+    con.execute("ROLLBACK")
+    assert con.execute("SELECT 1 FROM duckdb_tables() WHERE temporary").fetchall() == []
+    assert reconcile(con, NIGHT, policy=POLICY).opened == 3
