@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from optout.address import Folding, Keyer
 from optout.errors import ConfigurationError
 from optout.model import TRANSACTIONAL, Categories
+from optout.policy.clocks import AudienceTable, ClocksTable, ConsentTable, RegimesTable
 from optout.vendors import VENDORS
 from optout.vendors.base import SystemConfig
 
@@ -53,6 +54,10 @@ class PolicyTable(_Table):
     simultaneous_minutes: int = Field(default=15, ge=0)
     overlap_hours: int = Field(default=48, ge=1)
     follow_address_change: bool = True
+    clocks: ClocksTable = ClocksTable()
+    consent: ConsentTable = ConsentTable()
+    audience: AudienceTable = AudienceTable()
+    regimes: RegimesTable = RegimesTable()
 
 
 class Settings(_Table):

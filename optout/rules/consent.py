@@ -1,4 +1,4 @@
-"""What a consent is worth on a day: the readable definition that `sql/consent_*.sql` computes at once.
+"""What a consent is worth on a day; `sql/consent_*.sql` computes the same for everyone at once.
 
 A basis is an event with a document (an order, a contract, an inquiry); what it is worth is data
 (`optout.rules.regimes`). Inactivity neither makes nor ends consent. Withdrawals are opt-outs and
