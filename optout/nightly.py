@@ -18,6 +18,7 @@ from optout.files import make_dir, sync_dir
 from optout.landing.manifest import Manifest
 from optout.project import Project
 from optout.settings import Secrets, Settings
+from optout.trail.heads import write_head
 from optout.vendors.base import Connector, SystemConfig
 from optout.warehouse import load
 from optout.warehouse.connection import transaction
@@ -126,6 +127,7 @@ def publish(project: Project, con: DuckDBPyConnection) -> Path:
     fresh.chmod(0o600)
     fresh.replace(target)
     sync_dir(target.parent)
+    write_head(project.data_dir, con)
     return target
 
 

@@ -19,6 +19,7 @@ from duckdb import DuckDBPyConnection
 from optout.landing.manifest import Manifest, verify_part
 from optout.landing.store import Landing
 from optout.model import PERSONAL_SOURCES, Categories
+from optout.trail.chain import chained
 from optout.vendors.base import StreamMemory
 from optout.warehouse.connection import transaction
 from optout.warehouse.script import run
@@ -100,7 +101,7 @@ def load_core(
         "SELECT 1 FROM core.source_read WHERE system = $s AND night > $n LIMIT 1",
         {"s": system, "n": night},
     ).fetchone()
-    with transaction(con):
+    with transaction(con), chained(con):
         names = (() if later else _SNAPSHOT_LOADS) + _EVENT_LOADS
         for name in (*names, "load_findings", "load_reads"):
             run(con, name, **values)
@@ -117,7 +118,7 @@ def derive_changes(
 ) -> None:
     """Changes that no vendor told as an event: after every system of the night is loaded."""
     names = policy.categories.names
-    with transaction(con):
+    with transaction(con), chained(con):
         con.execute("CREATE OR REPLACE TEMP TABLE category_bit (category VARCHAR, bit INTEGER)")
         bits: list[tuple[str | None, int]] = [(n, 1 << i) for i, n in enumerate(names)]
         con.executemany("INSERT INTO category_bit VALUES (?, ?)", [*bits, (None, 0)])

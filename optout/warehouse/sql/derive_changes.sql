@@ -115,7 +115,7 @@ WHERE $follow_address_change AND o.night_from = $night AND o.night_to IS NULL
 
 INSERT INTO core.change BY NAME
 SELECT
-    (SELECT coalesce(max(change_seq), 0) FROM core.change)
+    (SELECT coalesce(max(change_seq), 0) FROM core.change_number)
         + row_number() OVER (ORDER BY d.occurred_at, d.change_id) AS change_seq,
     d.*, $night AS night, $recorded_at AS recorded_at, $run_id AS run_id
 FROM (SELECT DISTINCT ON (change_id) * FROM derived) AS d

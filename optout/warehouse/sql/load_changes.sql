@@ -24,7 +24,7 @@ WHERE rank_in_night = 1;
 
 INSERT INTO core.change BY NAME
 SELECT
-    (SELECT coalesce(max(change_seq), 0) FROM core.change)
+    (SELECT coalesce(max(change_seq), 0) FROM core.change_number)
         + row_number() OVER (ORDER BY t.occurred_at, t.change_id) AS change_seq,
     t.change_id, $night AS night, $system AS system, t.feed, t.contact_key, t.record_id, t.store,
     t.category, t.old AS old_state, t.new AS new_state,

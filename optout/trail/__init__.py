@@ -1,0 +1,1 @@
+"""The tamper-evident trail of changes: the chain, its heads, and their verification."""
