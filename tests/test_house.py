@@ -37,11 +37,8 @@ def test_the_lock_holds_every_dependency_that_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
     wanted = [*project["project"]["dependencies"], *groups["dev"], *groups["compat"]]
-    locked = set(
-        re.findall(
-            r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==", (ROOT / "requirements.lock").read_text(), re.M
-        )
-    )
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = set(re.findall(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==", lock, re.M))
     names = {re.split(r"[<>=\[ ]", w)[0].lower() for w in wanted}
     assert not names - locked
 

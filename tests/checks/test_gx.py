@@ -1,4 +1,4 @@
-"""Great Expectations on DuckDB: pushed down, without values, and never an error taken for a verdict."""
+"""Great Expectations on DuckDB: pushed down, without values, no error taken for a verdict."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_query_that_finds_rows_fails(con: DuckDBPyConnection) -> None:
 
 
 def test_an_expectation_that_raised_is_unknown_not_failed(con: DuckDBPyConnection) -> None:
-    """GX reports an exception as success=False: an all-errors suite looks like an all-failed one."""
+    """GX reports an exception as success=False: all errors then look like all failed."""
     outcome = judge(con, not_null("state"), not_null("no_such_column"))
     assert outcome.verdict == "unknown"
     told = {o.claim: o.verdict for o in outcome.outcomes}
@@ -69,7 +69,7 @@ def test_an_incomplete_source_makes_a_good_verdict_unknown(con: DuckDBPyConnecti
 
 
 def test_results_carry_no_values_of_people(con: DuckDBPyConnection) -> None:
-    """GX's own results list unexpected values: with addresses that is a leak into Dagster's log."""
+    """GX's own results list unexpected values: a leak into Dagster's log."""
     outcome = judge(
         con, Expectation("ExpectColumnValuesToBeInSet", {"column": "address", "value_set": ["x"]})
     )
