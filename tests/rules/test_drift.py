@@ -31,6 +31,9 @@ CASES = {
         Cell(NOTHING, mailable=True, known=False), (DriftClass.ORPHAN_MAILABLE, "no_opt_out")),
     "an opt-out that the hub lost": (
         Cell(STANDS, holds_out=True), (DriftClass.LOST_OPT_OUT, "opt_out_stands")),
+    "an opt-out that the hub lost, not undone by a near opt-in": (
+        Cell(Decision(State.OPTED_OUT, Reason.SIMULTANEOUS, None), holds_out=True),
+        (DriftClass.LOST_OPT_OUT, "simultaneous")),
     "an opt-out of someone unknown to the hub": (
         Cell(STANDS, holds_out=True, known=False), (DriftClass.LOST_OPT_OUT, "opt_out_stands")),
     "an opt-out that no change explains": (
@@ -94,7 +97,8 @@ def test_a_release_in_the_hub_after_the_cutoff_explains_a_missing_optout_there()
     """A person who came back after midnight would count as an opt-out that the hub lost."""
     assert flies(mailable=False, hub=[told(State.OPTED_IN, 1)])
     assert not flies(mailable=True, hub=[told(State.OPTED_IN, 1)])
-    assert not flies(mailable=False, hub=[told(State.OPTED_IN, -1)])
+    assert not flies(mailable=False, hub=[told(State.OPTED_IN, 0)])
+    assert flies(mailable=False, hub=[told(State.OPTED_OUT, -1), told(State.OPTED_IN, 1)])
 
 
 @pytest.mark.parametrize(
@@ -102,11 +106,11 @@ def test_a_release_in_the_hub_after_the_cutoff_explains_a_missing_optout_there()
     [
         [],
         [Stamp(None, at(5))],
-        [Stamp(at(-1), at(5))],
-        [Stamp(at(3), at(-60))],
+        [Stamp(at(0), at(5))],
+        [Stamp(at(3), at(0))],
         [FRESH, Stamp(at(-1), at(5))],
     ],
-    ids=["none", "no stamp", "before the cut-off", "said so before", "one of two is old"],
+    ids=["none", "no stamp", "not after the cut-off", "said so before", "one of two is old"],
 )
 def test_an_undated_change_is_believed_only_where_nothing_else_is_possible(causes):
     """An unhonoured opt-out would hide behind any edit of its record."""
@@ -116,5 +120,13 @@ def test_an_undated_change_is_believed_only_where_nothing_else_is_possible(cause
 
 def test_a_dated_change_that_led_to_it_before_leaves_nothing_to_an_undated_one():
     """The record of an old failure would be excused because someone edited a name tonight."""
-    assert not flies(causes=[FRESH], own=[told(State.OPTED_IN, -5)])
-    assert flies(causes=[FRESH], own=[told(State.OPTED_IN, -5), told(State.OPTED_OUT, -4)])
+    gone, back = State.OPTED_OUT, State.OPTED_IN
+    for changes in (
+        [(back, -5)],
+        [(back, 0)],
+        [(back, -5), (gone, -5)],
+        [(back, -9), (gone, -5), (back, -4)],
+    ):
+        assert not flies(causes=[FRESH], own=[told(*c) for c in changes])
+    for changes in ([(back, -5), (gone, -4)], [(gone, -9), (back, -5), (gone, -4)]):
+        assert flies(causes=[FRESH], own=[told(*c) for c in changes])

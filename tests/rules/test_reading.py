@@ -36,6 +36,9 @@ def test_a_missing_yes_is_an_optout_only_where_something_tells_of_it():
 def test_a_suppression_without_a_contact_is_present_and_a_bounce_is_not():
     """An opt-out of a person who is no longer exported would be forgotten."""
     assert read_system([Record("global", "1", outs=NEWS, present=False)]).present
+    for says in ({"sends": NEWS, "blocks": NEWS}, {"unclear": NEWS}):
+        assert read_system([Record("a", "1", present=False, **says), Record("b", "2")]).present
+        assert read_system([Record("a", "1", present=False, **says)]).present
     absent = read_system([Record("bounces", "1", blocks=NEWS, present=False)])
     assert absent.actual(NEWS) is Actual.ABSENT
 
@@ -53,3 +56,9 @@ def test_one_record_told_by_two_streams_does_not_contradict_itself():
     """Every record that a feed and a full read both tell of would be reported as a duplicate."""
     twice = [Record("contacts", "1", ins=NEWS), Record("contacts", "1", outs=NEWS)]
     assert conflicts(twice, across_stores=True) == 0
+
+
+def test_a_yes_beside_an_optout_of_the_same_record_is_no_yes():
+    """A globally opted-out contact whose category still says yes would count as opted in."""
+    view = read_system([Record("a", "1", ins=NEWS | OFFERS, outs=NEWS), Record("a", "2")])
+    assert view.ins == OFFERS

@@ -80,6 +80,8 @@ CASES = {
     "a sync at the same moment": ([out(), back(0, is_explicit=False)], OUT, Reason.OPT_OUT_STANDS),
     "a short interval within a long one": (
         [out(20, start=0), back(1, start=0)], OUT, Reason.TIME_UNKNOWN),
+    "two intervals that reach beyond the window": (
+        [out(10, start=0), back(17, start=9)], OUT, Reason.TIME_UNKNOWN),
 }  # fmt: skip
 
 
@@ -125,6 +127,12 @@ def test_without_any_optout_the_latest_optin_is_the_evidence():
     """The proof of consent shown to an auditor would be one that was since renewed."""
     changes = [back(0), back(60, is_explicit=False), back(30)]
     assert resolve(changes, "news", CUTOFF, DEFAULT_WINDOW).decided_by is changes[1]
+
+
+def test_the_lifting_optin_need_not_lift_every_optout_itself():
+    """The person's last word on the category is the evidence, not an earlier one on everything."""
+    changes = [out(0, "news"), out(30), back(60), back(90, "news")]
+    assert resolve(changes, "news", CUTOFF, DEFAULT_WINDOW).decided_by is changes[3]
 
 
 MOMENTS = st.sampled_from([-60, -20, -15, -10, 0, 5, 15, 16, 40, 800])
