@@ -28,6 +28,8 @@ FROM (
 ) AS either
 GROUP BY contact_key;
 
+-- Factors of 4096 shift by 12 bits; 1152921504606846976 is bit 60 (present, known); the mask
+-- 2305561602939686911 is that bit or any of sends, outs, unclear: something here tells of a person.
 -- The reasons to keep a person, in order: missing here; unclear; perhaps contradicting records;
 -- mailed against an opt-out; mailed and unknown; the hub unclear; blocked though lifted; blocked
 -- and not shown by the hub.
