@@ -70,11 +70,14 @@ def test_extraction_is_partitioned_by_night_and_the_state_is_not(config: Path) -
 
 def test_the_schedule_names_the_night_by_its_date_in_the_zone(config: Path) -> None:
     """At 02:00 in New York it is already 06:00 UTC, and in autumn 07:00: the date must not slip."""
-    schedule = build_definitions(config).resolve_schedule_def("nightly_sync_schedule")
+    repository = build_definitions(config).get_repository_def()
+    schedule = repository.get_schedule_def("nightly_sync_schedule")
     assert schedule.execution_timezone == "America/New_York"
     assert schedule.cron_schedule == "0 2 * * *"
     moment = datetime(2026, 11, 24, 7, tzinfo=UTC)
-    with dg.build_schedule_context(scheduled_execution_time=moment) as context:
+    with dg.build_schedule_context(
+        scheduled_execution_time=moment, repository_def=repository
+    ) as context:
         [request] = schedule.evaluate_tick(context).run_requests or []
     assert request.partition_key == "2026-11-24"
     assert request.run_key == "2026-11-24"
