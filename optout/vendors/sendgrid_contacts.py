@@ -87,7 +87,10 @@ class Export:
         notes = []
         if place.unaddressed:
             notes.append(f"{place.unaddressed} contacts have no address")
-        return Result(place.read, self._total(job, place), notes=notes)
+        total = self._total(job, place)
+        if place.read < total:
+            raise StartOver(f"the vendor tells {total} contacts, its export holds {place.read}")
+        return Result(place.read, total, notes=notes)
 
     def _begin(self) -> Place:
         counted = count_contacts(self.http, self.account)
@@ -153,20 +156,18 @@ class Export:
         try:
             yield from self._parse(_text(chunks))
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise BrokenAnswer(
-                "the file is cut off", system=self.http.system, request=f"GET {_FILE}"
-            ) from None
+            raise self._torn("the file is cut off") from None
         except (UnicodeDecodeError, csv.Error):
-            raise self._broken("the file is no CSV") from None
+            raise self._torn("the file is no CSV") from None
 
     def _parse(self, text: Iterator[str]) -> Iterator[dict[str, str]]:
         lines = csv.reader(text, strict=True)
         head = [name.strip().upper() for name in next(lines, [])]
         if head and ("EMAIL" not in head or not {"CONTACT_ID", "ID"} & set(head)):
-            raise self._broken("the export lacks the columns EMAIL or CONTACT_ID")
+            raise self._torn("the export lacks the columns EMAIL or CONTACT_ID")
         for line in lines:
             if len(line) != len(head):
-                raise self._broken("a row of the export with more or fewer columns than its head")
+                raise self._torn("a row of the export with more or fewer columns than its head")
             yield dict(zip(head, line, strict=True))
 
     def _total(self, job: Mapping[str, Any], place: Place) -> int:
@@ -178,6 +179,11 @@ class Export:
         after = count_contacts(self.http, self.account)
         low, high = sorted((place.counted, after))
         return place.read if low <= place.read <= high else after
+
+    def _torn(self, why: str) -> BrokenAnswer:
+        """A file that is not what was exported: a proxy's page, or half of it. It lies elsewhere
+        than the API, and may come whole the next time."""
+        return BrokenAnswer(why, system=self.http.system, request=f"GET {_FILE}")
 
     def _broken(self, why: str) -> UnexpectedAnswer:
         return UnexpectedAnswer(why, system=self.http.system, request=f"GET {_EXPORT}")

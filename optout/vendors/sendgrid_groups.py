@@ -57,8 +57,11 @@ def read_groups(http: HttpClient, book: Book, account: Account, sink: Sink) -> R
     dates = _dates(http, account, frozenset(mapped))
     if dates is None:
         result.notes.append(f"{account.title}: the suppressions of groups have no dates")
-    for (group, email), _ in (dates or {}).items():
+    for group, email in dates or {}:
         members[group].add(email)
+    undated = sum(len(emails) for emails in members.values()) - len(dates or ())
+    if undated and dates is not None:
+        result.notes.append(f"{account.title}: {undated} suppressions of groups have no date")
     written = set(sink.cursor or ())
     for group in mapped:
         if group not in written:

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from optout.errors import UnexpectedAnswer
+from optout.errors import BrokenAnswer
 from optout.http.client import Answer, HttpClient
 from optout.model import Categories, Source
 from optout.records import Row
@@ -133,7 +133,7 @@ def test_a_file_of_another_shape_is_an_error(
         read(sandbox, "contacts", out)
     [job] = twin.main.exports.values()
     job.parts[:] = [head + b"\n" + row + b"\n"]
-    with pytest.raises(UnexpectedAnswer):
+    with pytest.raises(BrokenAnswer):
         read(sandbox, "contacts", out.resumed())
 
 

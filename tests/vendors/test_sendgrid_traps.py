@@ -115,7 +115,8 @@ def test_an_export_that_stays_pending_is_given_up_with_its_job_kept(bench: Bench
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_file_that_is_cut_off_is_no_complete_export(bench: Bench, packed: bool) -> None:
-    """Missing contacts would be taken for deleted ones."""
+    """Missing contacts would be taken for deleted ones: another export is asked for, or the same
+    one once more."""
     bench.twin.export_gzip = packed
     bench.twin.export_parts = 1
     connector = bench.connector()
@@ -130,7 +131,8 @@ def test_a_file_that_is_cut_off_is_no_complete_export(bench: Bench, packed: bool
         connector.read("contacts", request, again)
     except SourceError:
         return
-    assert again.status == "incomplete"
+    assert (again.status, len(again.of(Reading))) == ("complete", 5)
+    assert len(bench.twin.main.exports) == 2
 
 
 def test_without_a_count_in_the_job_the_contacts_are_counted(bench: Bench) -> None:
@@ -144,7 +146,19 @@ def test_without_a_count_in_the_job_the_contacts_are_counted(bench: Bench) -> No
         bench.read("contacts", out)
     list(bench.twin.main.exports.values())[-1].parts.pop()
     again = bench.read("contacts", out.resumed())
-    assert (again.status, again.vendor_total, again.read_total) == ("incomplete", 5, 4)
+    assert (again.status, again.vendor_total, again.read_total) == ("complete", 5, 5)
+    assert len(bench.twin.main.exports) == 3, "a file that was lost was not noticed"
+
+
+def test_an_export_that_stays_short_is_no_complete_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is in the count and never in a file may be mailable, and nobody would see it."""
+    monkeypatch.setattr("optout.vendors.sendgrid_contacts.count_contacts", lambda *_: 6)
+    bench.twin.tells_count = False
+    out = bench.read("contacts")
+    assert out.status == "incomplete"
+    assert out.why and "6 contacts, its export holds 5" in out.why
 
 
 def test_who_leaves_a_group_while_it_is_read_is_not_missed(
