@@ -1,0 +1,1 @@
+"""Twins of the vendors' APIs over real HTTP, and a seeded world whose truth is known."""

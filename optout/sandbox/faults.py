@@ -266,7 +266,8 @@ def _rewritten(fault: Fault, twin: Twin, request: Request, response: Response) -
 
 def _spoil(fault: Fault, twin: Twin, request: Request, data: Any) -> bool:
     """Rewrite parsed JSON in place; False where the fault finds nothing to spoil."""
-    field = fault.field or spoil.CONSENT_FIELD.get(twin.vendor, "")
+    usual = spoil.ENUM_FIELD if fault.kind is FaultKind.UNKNOWN_ENUM else spoil.CONSENT_FIELD
+    field = fault.field or usual.get(twin.vendor, "")
     ways: dict[FaultKind, Callable[[], bool]] = {
         FaultKind.REPEATED_CURSOR: lambda: spoil.repeat_cursor(data, request),
         FaultKind.MISSING_PAGE: lambda: spoil.drop_rows(data),

@@ -11,17 +11,22 @@ from typing import Any
 from starlette.requests import Request
 
 CONSENT_FIELD = {
-    "zendesk_sell": "email_opt_out",
+    "zendesk_sell": "email_opt_out_global",
     "mailchimp": "status",
     "sendgrid": "email",
     "klaviyo": "consent",
     "hubspot": "status",
 }
 """The field of each vendor on which everything hangs, for the faults that name none."""
+ENUM_FIELD = {**CONSENT_FIELD, "zendesk_sell": "email_pref_promotional", "sendgrid": "event"}
+"""The same for unknown words: where it is a flag or an address, another field has words."""
 
 _ROWS = ("items", "members", "data", "results", "timeline", "events", "unsubscribes", "messages",
          "sent_to", "emails", "queues", "campaigns", "result")  # fmt: skip
-_TOTALS = frozenset({"total_items", "total", "total_count", "member_count", "profile_count"})
+_TOTALS = frozenset({
+    "total_items", "total", "total_count", "member_count", "profile_count", "contact_count",
+    "unsubscribes",
+})  # fmt: skip
 _POSITIONS = frozenset({"offset", "after", "page", "page[cursor]", "position", "cursor"})
 _ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _EPOCH_KEYS = frozenset({"created", "timestamp", "last_event_time", "updated"})
@@ -118,10 +123,14 @@ def _walk(data: Any) -> Iterator[dict[str, Any]]:
 
 
 def _change(data: Any, field: str, rows: int, change: Callable[[dict[str, Any]], None]) -> bool:
+    """Changes the first objects that have the field, those in the page's rows before its frame."""
+    done: set[int] = set()
     left = rows
-    for place in _walk(data):
-        if left > 0 and field in place:
+    page = _rows(data)
+    for place in [*_walk(page), *_walk(data)]:
+        if left > 0 and field in place and id(place) not in done:
             change(place)
+            done.add(id(place))
             left -= 1
     return left < rows
 

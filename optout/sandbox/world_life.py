@@ -16,7 +16,15 @@ from optout.model import Source, State
 from optout.sandbox.acts import HistoryFault, Mailing
 from optout.sandbox.deeds import ESPS, HUB, HUBSPOT, KLAVIYO, SENDGRID, SYSTEMS, Sent, What
 from optout.sandbox.nights import Day
-from optout.sandbox.world_people import Resident
+from optout.sandbox.world_people import (
+    Resident,
+    can_come_back,
+    can_release,
+    has_unset,
+    is_free,
+    never_asked,
+    never_out,
+)
 from optout.sandbox.world_script import Script
 
 _CENTRE = Source.PREFERENCE_CENTER
@@ -129,10 +137,10 @@ class Life:
             self._change_mind(r, self._subscribed(r), self._when(day), _CENTRE)
         for r in self._some(day, rates.support_out, self._is_in_something):
             self._leave(r, self._when(day), Source.SUPPORT_REQUEST)
-        for r in self._some(day, rates.back_in, _can_come_back):
+        for r in self._some(day, rates.back_in, can_come_back):
             category = next(c for c in script.categories if r.wish[c] is State.OPTED_OUT)
             self._come_back(r, category, self._when(day), self.rng.choice((HUB, HUBSPOT)))
-        for r in self._some(day, rates.release, _can_release):
+        for r in self._some(day, rates.release, can_release):
             self._release(r, self._when(day), self.rng.choice((HUB, KLAVIYO)))
         for r in self._some(day, rates.late_out, lambda r: self._rested(r, day)):
             at = self._when(day)
@@ -149,7 +157,7 @@ class Life:
             self._fault_turn += 1
             if fault.kind == "change_without_entry" and first:
                 continue  # only the comparison with an earlier night could know it
-            wanted = _has_unset if fault.kind == "phantom" else self._is_in_something
+            wanted = has_unset if fault.kind == "phantom" else self._is_in_something
             for r in self._some(day, 0.0, wanted):
                 r.is_frozen = True
                 if fault.kind == "phantom":
@@ -167,14 +175,14 @@ class Life:
             r.last_act = day.night.number
             self.arrive(r, self._when(day))
             self.residents.append(r)
-        for r in self._some(day, self.rates.duplicate, _never_out):
+        for r in self._some(day, self.rates.duplicate, never_out):
             self.script.record(r, self._when(day), is_lead=True)
-        for r in self._some(day, self.rates.departure, _never_asked):
+        for r in self._some(day, self.rates.departure, never_asked):
             r.is_frozen = True
             at = self._when(day)
             for system in SYSTEMS:
                 self.script.do(r, system, What.DELETE, at)
-        for r in self._some(day, self.rates.new_address, _never_asked):
+        for r in self._some(day, self.rates.new_address, never_asked):
             self._move(r, self._when(day))
 
     def _move(self, r: Resident, at: datetime) -> None:
@@ -212,7 +220,7 @@ class Life:
         by_who = {r.who: r for r in self.residents}
         for each in sent:
             reached = [r for who in each.who if (r := by_who.get(who)) is not None]
-            free = [r for r in reached if _is_free(r, day) and r.wish_is_plain()]
+            free = [r for r in reached if is_free(r, day.night.number) and r.wish_is_plain()]
             self.rng.shuffle(free)
             pool = iter(free)
             self._react(day, each, pool)
@@ -252,7 +260,7 @@ class Life:
             if not wanted or not self.residents:
                 return
             r = self.rng.choice(self.residents)
-            if _is_free(r, day) and fits(r):
+            if is_free(r, day.night.number) and fits(r):
                 r.last_act = day.night.number
                 wanted -= 1
                 yield r
@@ -281,33 +289,3 @@ class Life:
     def _rested(self, r: Resident, day: Day) -> bool:
         rested = not r.last_act or r.last_act < day.night.number - 3
         return rested and self._is_in_something(r)
-
-
-def _is_free(r: Resident, day: Day) -> bool:
-    return not r.role and not r.is_frozen and r.last_act < day.night.number
-
-
-def _never_out(r: Resident) -> bool:
-    return not r.was_ever_out
-
-
-def _never_asked(r: Resident) -> bool:
-    return _never_out(r) and not _was_in(r)
-
-
-def _has_unset(r: Resident) -> bool:
-    return not r.was_ever_out and State.NOT_SET in r.wish.values()
-
-
-def _can_come_back(r: Resident) -> bool:
-    """Has opted out of a category, and of nothing else."""
-    return not r.is_out and State.OPTED_OUT in r.wish.values()
-
-
-def _can_release(r: Resident) -> bool:
-    """Has opted out of everything and of no category, and was once in."""
-    return r.is_out and State.OPTED_OUT not in r.wish.values() and _was_in(r)
-
-
-def _was_in(r: Resident) -> bool:
-    return State.OPTED_IN in r.wish.values()

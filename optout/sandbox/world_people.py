@@ -78,6 +78,41 @@ class Resident:
         return self.is_out or self.wish[category] is State.OPTED_OUT
 
 
+def is_free(r: Resident, night: int) -> bool:
+    """Carries no fault, and has not acted before this night yet."""
+    return not r.role and not r.is_frozen and r.last_act < night
+
+
+def never_out(r: Resident) -> bool:
+    """Never opted out of anything."""
+    return not r.was_ever_out
+
+
+def never_asked(r: Resident) -> bool:
+    """Never said anything at all."""
+    return never_out(r) and not was_in(r)
+
+
+def has_unset(r: Resident) -> bool:
+    """Was never asked about some category, and never opted out."""
+    return not r.was_ever_out and State.NOT_SET in r.wish.values()
+
+
+def can_come_back(r: Resident) -> bool:
+    """Has opted out of a category, and of nothing else."""
+    return not r.is_out and State.OPTED_OUT in r.wish.values()
+
+
+def can_release(r: Resident) -> bool:
+    """Has opted out of everything and of no category, and was once in."""
+    return r.is_out and State.OPTED_OUT not in r.wish.values() and was_in(r)
+
+
+def was_in(r: Resident) -> bool:
+    """Said yes to something."""
+    return State.OPTED_IN in r.wish.values()
+
+
 def people(rng: Random, categories: Sequence[str], today: date) -> Iterator[Resident]:
     """New people without end; no two share an address."""
     number = 0
