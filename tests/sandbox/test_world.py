@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import io
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from optout.address import normalise
 from optout.model import Actual, DriftClass
+from optout.sandbox.__main__ import main
 from optout.sandbox.config import TOKEN_ENVS, write_config
 from optout.sandbox.deeds import ESPS, HUB, SYSTEMS, What
 from optout.sandbox.hubspot import HubSpotTwin
@@ -313,3 +315,16 @@ def test_sending_keeps_to_whom_the_esp_would_reach(world: World) -> None:
         assert len(set(sent.who)) == len(sent.who)
         assert {normalise(address) for address in sent.addresses} == set(sent.who)
     assert set(SYSTEMS) == set(world.twins)
+
+
+def test_the_sandbox_can_be_served_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever tries it needs the file, the variables and the clock; Enter moves on a night."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert main(["--people", "30", "--folder", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert (tmp_path / "optout.toml").exists()
+    assert "export SELL_TOKEN=" in told
+    assert "Night 1 (2026-09-01)" in told
+    assert "--now 2026-09-02T02:05:00+00:00" in told
