@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +38,11 @@ class SystemConfig(BaseModel):
     """Company category → the vendor's stores that hold it (lists, groups, interests, types)."""
     full_read_every: int = Field(default=7, ge=1)
     """Nights between full reads of what can be read incrementally."""
+
+    @property
+    def history_field(self) -> str | None:
+        """The field in which the system keeps its own history, as findings name it."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,17 @@ class StreamOutput(Protocol):
         not make the night incomplete."""
 
 
+class Role(StrEnum):
+    """What is lost where a stream could not be read completely."""
+
+    STATE = "state"
+    """What the system holds now: without it none of its cells can be judged."""
+    CHANGES = "changes"
+    """Who changed what and when: without it cells can be judged, promises not be called met."""
+    EVIDENCE = "evidence"
+    """Mail, campaigns, clicks: only figures about them become unknown."""
+
+
 @dataclass(frozen=True)
 class Stream:
     """One thing that a connector reads each night."""
@@ -120,8 +137,14 @@ class Stream:
     """Its readings tell the current state: a complete full read closes what is absent."""
     stores: tuple[str, ...] = ()
     """Prefixes of the stores that this snapshot covers (`audience:`), for closing."""
+    role: Role = Role.EVIDENCE
+    """What depends on it; a snapshot is always state."""
     always_full: bool = False
     """Is read in full every night (`request.since` is always None): removals show no other way."""
+
+    def __post_init__(self) -> None:
+        if self.snapshot:
+            object.__setattr__(self, "role", Role.STATE)
 
 
 @dataclass(frozen=True)
@@ -162,6 +185,8 @@ class Connector(ABC):
     is_hub: ClassVar[bool] = False
     sends_evidence: ClassVar[bool] = False
     """Whether the vendor can tell to whom it sent (else: named in the reports)."""
+    send_streams: ClassVar[tuple[str, ...]] = ()
+    """The streams that tell it: without one of them nobody knows what was sent."""
 
     def __init__(self, context: Context) -> None:
         self.context = context

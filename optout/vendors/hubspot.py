@@ -24,6 +24,7 @@ from optout.vendors.base import (
     Context,
     Problem,
     ReadRequest,
+    Role,
     Stream,
     StreamOutput,
     SystemConfig,
@@ -76,6 +77,7 @@ class HubSpot(Connector):
     Config: ClassVar[type[SystemConfig]] = HubSpotConfig
     revision: ClassVar[str | None] = "communication-preferences v4, crm v3, email v1"
     sends_evidence: ClassVar[bool] = True
+    send_streams: ClassVar[tuple[str, ...]] = ("email_events",)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -101,7 +103,7 @@ class HubSpot(Connector):
     def streams(self) -> tuple[Stream, ...]:
         """The trail first, then the state, then the mail."""
         return (
-            Stream("timeline"),
+            Stream("timeline", role=Role.CHANGES),
             Stream("statuses", snapshot=True, stores=("contacts", "statuses")),
             Stream("emails", always_full=True),
             Stream("email_events"),

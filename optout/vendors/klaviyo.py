@@ -19,6 +19,7 @@ from optout.vendors.base import (
     Context,
     Problem,
     ReadRequest,
+    Role,
     Stream,
     StreamOutput,
     SystemConfig,
@@ -74,6 +75,7 @@ class Klaviyo(Connector):
     Config: ClassVar[type[SystemConfig]] = KlaviyoConfig
     revision: ClassVar[str | None] = "2026-07-15"
     sends_evidence: ClassVar[bool] = True
+    send_streams: ClassVar[tuple[str, ...]] = ("events",)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -113,7 +115,7 @@ class Klaviyo(Connector):
             Stream("profiles", snapshot=True, stores=("profile", "list:")),
             Stream("list_members", snapshot=True, stores=("list:",), always_full=True),
             Stream("campaigns"),
-            Stream("events"),
+            Stream("events", role=Role.CHANGES),
         )
 
     def read(self, stream: str, request: ReadRequest, out: StreamOutput) -> None:

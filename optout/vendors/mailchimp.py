@@ -21,6 +21,7 @@ from optout.vendors.base import (
     Connector,
     Problem,
     ReadRequest,
+    Role,
     Stream,
     StreamOutput,
     SystemConfig,
@@ -66,6 +67,7 @@ class Mailchimp(Connector):
     Config: ClassVar[type[SystemConfig]] = MailchimpConfig
     revision: ClassVar[str | None] = "3.0"
     sends_evidence: ClassVar[bool] = True
+    send_streams: ClassVar[tuple[str, ...]] = ("sent_to",)
     paging: ClassVar[Paging] = Paging()
 
     @classmethod
@@ -82,8 +84,8 @@ class Mailchimp(Connector):
         """Members first; `activity` asks only for whom the reports do not explain."""
         streams = (
             Stream("members", snapshot=True, stores=("audience:",)),
-            Stream("unsubscribes"),
-            Stream("activity"),
+            Stream("unsubscribes", role=Role.CHANGES),
+            Stream("activity", role=Role.CHANGES),
             Stream("campaigns"),
             Stream("sent_to"),
             Stream("abuse_reports"),

@@ -26,6 +26,7 @@ from optout.vendors.base import (
     Context,
     Problem,
     ReadRequest,
+    Role,
     Stream,
     StreamOutput,
     SystemConfig,
@@ -74,6 +75,7 @@ class SendGrid(Connector):
     Config: ClassVar[type[SystemConfig]] = SendGridConfig
     revision: ClassVar[str | None] = "v3"
     sends_evidence: ClassVar[bool] = True
+    send_streams: ClassVar[tuple[str, ...]] = ("messages",)
 
     config: SendGridConfig
 
@@ -100,7 +102,7 @@ class SendGrid(Connector):
             Stream(name, snapshot=True, stores=(store,), always_full=True)
             for name, store in _STORES.items()
         ]
-        return (*snapshots, Stream("messages"), Stream("campaigns"))
+        return (*snapshots, Stream("messages", role=Role.CHANGES), Stream("campaigns"))
 
     def read(self, stream: str, request: ReadRequest, out: StreamOutput) -> None:
         """Read one stream, account by account."""
