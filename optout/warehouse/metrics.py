@@ -147,7 +147,7 @@ class _Counts:
                     continue
                 figure = Figure(int(top), None if bottom is None else int(bottom), int(unknown))
                 figures[metric][Scope(system, category)] = figure
-        for name, system, category, count in query(con, "mart_drift_open", night=night):
+        for name, system, category, count in query(con, "mart_drift_open"):
             _add(figures[name], system, category, count)
             if name in DISAGREEMENTS:
                 _add(figures[DRIFT_OPEN], system, category, count)

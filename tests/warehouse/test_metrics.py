@@ -132,16 +132,21 @@ def test_over_suppression_is_a_share_of_those_who_need_not_be_blocked(con):
 
 def test_what_cannot_be_compared_is_counted_beside_and_in_no_share(con):
     """Unreadable values would pass for agreement, or for failure."""
-    world(con, honoured=2, wanting=2)
+    world(con, honoured=3, neither=2, wanting=4)
     con.execute(
-        "UPDATE core.observation SET unclear = 1 WHERE system = 'mc' AND contact_key IN (?, ?)",
-        [facts.key(0), facts.key(3)],
+        "UPDATE core.observation SET unclear = 1 WHERE system = 'mc' AND contact_key IN (?, ?, ?)",
+        [facts.key(0), facts.key(3), facts.key(8)],
     )
     measured(con)
-    for name, parts in {"opt_out_recall": (1, 1, 1), "sync_accuracy": (2, 2, 2)}.items():
+    for name, parts in {
+        "opt_out_recall": (2, 2, 2),
+        "opt_out_neither": (1, None, 0),
+        "over_suppression": (0, 3, 1),
+        "sync_accuracy": (5, 5, 3),
+    }.items():
         row = metric(con, name)
         assert (row["numerator"], row["denominator"], row["not_comparable"]) == parts
-    assert told(con, "not_comparable") == (2, 2, None, "shown")
+    assert told(con, "not_comparable") == (3, 3, None, "shown")
 
 
 def test_drifts_are_counted_by_class_system_and_category(con):
@@ -172,6 +177,9 @@ def test_drifts_are_counted_by_class_system_and_category(con):
     assert metric(con, "missing_here", "kl", "*")["value"] == 1
     assert metric(con, "missing_here", "*", "*")["value"] == 2
     assert metric(con, "conflicting_duplicates", "hub", "news")["value"] == 1
+    con.execute("UPDATE core.observation SET sends = 0 WHERE system = 'mc'")
+    measured(con, NEXT)
+    assert metric(con, "drift_open", night=NEXT)["value"] == 0
 
 
 def test_nothing_to_compare_is_not_a_kept_promise(con):

@@ -380,3 +380,77 @@ def test_a_failure_within_the_callers_transaction_is_told_as_it_was_and_leaves_n
     con.execute("ROLLBACK")
     assert con.execute("SELECT 1 FROM duckdb_tables() WHERE temporary").fetchall() == []
     assert reconcile(con, NIGHT, policy=POLICY).opened == 3
+
+
+def minutes(count: int):
+    return BEFORE + timedelta(minutes=count)
+
+
+def back(at: int, category: str | None = "news", *, since: int | None = None):
+    """The person's own opt-in: dated at the hub, or known as an interval elsewhere."""
+    told = {"occurred_from": minutes(since), "time_kind": "estimated"} if since is not None else {}
+    system = "hub" if since is None else "kl"
+    return change(system, 0, category, "opted_in", minutes(at), is_explicit=True, **told)
+
+
+def gone(at: int, category: str | None = "news", *, since: int | None = None):
+    told = {"occurred_from": minutes(since), "time_kind": "estimated"} if since is not None else {}
+    return change("mc", 0, category, "opted_out", minutes(at), **told)
+
+
+DECIDED = {
+    "an interval that begins within the window lifts nothing": (
+        [gone(0), back(60), back(120, since=10)], 1),
+    "one that begins at the end of the window neither": (
+        [gone(0), back(60), back(120, since=15)], 1),
+    "the same for everything": (
+        [gone(0, None), back(60, None), back(120, None, since=10)], 1),
+    "the same for everything at the end of the window": (
+        [gone(0, None), back(60, None), back(120, None, since=15)], 1),
+    "a later one that lifts only the first opt-out": (
+        [gone(0), gone(30), back(60), back(200, since=20)], 3),
+    "the same for everything, first": (
+        [gone(0, None), gone(30, None), back(60, None), back(200, None, since=20)], 3),
+    "one of everything speaks before one of the category": ([gone(0), back(60), back(60, None)], 2),
+    "the greater id speaks at the same moment": ([gone(0), back(60), back(60)], 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_the_evidence_of_a_release_is_the_latest_optin_that_lifted(con, name):
+    """An auditor would be shown an act that released nothing."""
+    changes, speaks = DECIDED[name]
+    night(con)
+    observe(con, reading("hub", 0), reading("mc", 0), reading("kl", 0))
+    happen(con, *changes)
+    reconcile(con, NIGHT, policy=POLICY)
+    row = facts.records(con, "SELECT * FROM audit.expected WHERE category = 'news'")[0]
+    assert (row["state"], row["decided_change"]) == ("opted_in", UUID(int=9000 + speaks))
+
+
+def test_a_release_that_kept_the_category_is_no_evidence_for_it(con):
+    """The category's own opt-in lifted; the later release of everything did not speak of it."""
+    night(con)
+    observe(con, reading("hub", 0, category_outs=1, outs=1), reading("mc", 0), reading("kl", 0))
+    happen(con, gone(0), back(60), back(120, None))
+    reconcile(con, NIGHT, policy=POLICY)
+    (row,) = facts.records(con, "SELECT * FROM audit.expected")
+    assert (row["state"], row["decided_change"]) == ("opted_in", UUID(int=9001))
+
+
+def test_an_optin_between_two_overlapping_estimates_is_not_overlooked(con):
+    """Its attempt would be missing from the story that support tells the person."""
+    night(con)
+    observe(con, reading("hub", 0), reading("mc", 0), reading("kl", 0))
+    happen(con, gone(100, since=0), gone(60, since=50), back(20))
+    reconcile(con, NIGHT, policy=POLICY)
+    assert con.execute("SELECT reason FROM audit.expected").fetchall() == [("time_unknown",)]
+
+
+def test_equal_moments_of_undated_holdings_are_settled_by_name(con):
+    """Two runs would name two different systems as the one that decided."""
+    night(con)
+    weak = {"outs": 1, "weak_outs": 1, "seen_in": 1, "valid_from": BEFORE}
+    observe(con, reading("hub", 0), reading("kl", 0, **weak), reading("mc", 0, **weak))
+    reconcile(con, NIGHT, policy=POLICY)
+    assert con.execute("SELECT decided_system FROM audit.expected").fetchall() == [("mc",)]

@@ -1,5 +1,5 @@
--- Drifts that were open at the end of the night, by class (the first column).
+-- Drifts that are open after the night, by class (the first column). Only the latest night is measured.
 SELECT class, system, category, count(*)
 FROM audit.drift
-WHERE opened_night <= $night AND (closed_night IS NULL OR closed_night > $night)
+WHERE closed_night IS NULL
 GROUP BY class, system, category;
