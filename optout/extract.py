@@ -144,6 +144,7 @@ def _read_stream(
         read_at=night.now.isoformat(),
         is_full=since is None,
         is_snapshot=stream.snapshot,
+        role=stream.role.value,
         owners={} if stream.snapshot else _owners(connector.streams()),
         revision=connector.revision,
     )

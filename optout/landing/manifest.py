@@ -42,6 +42,8 @@ class Manifest:
     is_full: bool = True
     is_snapshot: bool = False
     is_skipped: bool = False
+    role: str = "evidence"
+    """`optout.vendors.base.Role`."""
     owners: Mapping[str, str] = field(default_factory=dict)
     """Store prefix → the snapshot stream that owns its readings (a feed of changes has none)."""
     why_not: str | None = None

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from optout.errors import UnexpectedAnswer
+from optout.errors import NotFound, PermissionMissing, RequestRefused, UnexpectedAnswer
 from optout.http.client import HttpClient
 from optout.http.pagination import Call, Cursor
 from optout.http.parallel import ordered_map
@@ -140,14 +140,18 @@ class People:
         else:
             # Contacts deleted meanwhile are no gap, so the smaller total is the least that must
             # have been read; more than that is no harm (search lags behind the list).
-            least = min(place.total, self._count())
+            least = min(place.total, self._count() or place.total)
             out.complete(vendor_total=max(least, place.read), read_total=place.read)
 
-    def _count(self) -> int:
-        """How many contacts made before the cut-off the vendor itself counts."""
+    def _count(self) -> int | None:
+        """How many contacts made before the cut-off the vendor itself counts; None where the
+        account has no search: then the last page is all the proof there is."""
         before = {"propertyName": "createdate", "operator": "LTE",
                   "value": str(millis(self._window.cutoff))}  # fmt: skip
-        return self._search([before], 1)[1]
+        try:
+            return self._search([before], 1)[1]
+        except (NotFound, PermissionMissing, RequestRefused):
+            return None
 
     # --- where addresses come from ------------------------------------------------------------
     def _works(self, phase: str, at: Any) -> Iterator[_Work]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from optout.errors import UnexpectedAnswer
+from optout.errors import RequestRefused, UnexpectedAnswer
 from optout.http.pagination import Call
 from optout.vendors.base import ReadRequest, StreamOutput
 from optout.vendors.klaviyo_account import Account, stamp
@@ -44,7 +44,7 @@ def read_profiles(account: Account, request: ReadRequest, out: StreamOutput) -> 
 
     reading.run(take)
     if is_full:
-        _prove_end(account, request, reading.tally.get("last"))
+        _prove_end(account, request, (reading.tally.get("first"), reading.tally.get("last")))
     tally = {name: reading.tally.get(name, 0) for name in ("read", "nameless", "empty")}
     comparable = tally["read"] - tally["nameless"]
     share = tally["empty"] / comparable if comparable else 0.0
@@ -94,6 +94,7 @@ def _suppression_feed(kind: str, from_: str) -> tuple[str, str]:
 def _count(tally: dict[str, Any], rows: PeopleRows, item: Item) -> None:
     """Count profiles, those without an address, those with an empty consent; keep the last id."""
     tally["last"] = item["id"]
+    tally.setdefault("first", item["id"])
     tally["read"] = tally.get("read", 0) + 1
     attributes = item["attributes"]
     if not attributes.get("email"):
@@ -102,15 +103,19 @@ def _count(tally: dict[str, Any], rows: PeopleRows, item: Item) -> None:
         tally["empty"] = tally.get("empty", 0) + 1
 
 
-def _prove_end(account: Account, request: ReadRequest, last: str | None) -> None:
+def _prove_end(account: Account, request: ReadRequest, ends: tuple[str | None, str | None]) -> None:
     """The vendor tells no total; but the profile with the highest id must be the last one read.
 
     Raises UnexpectedAnswer where the reading stopped short of it. A profile made after the
-    cut-off may be missing: it belongs to the next night.
+    cut-off may be missing: it belongs to the next night. Where the order is not honoured (the
+    answer is the first one read) or not offered, the missing next link is all the proof there is.
     """
     call = Call("/api/profiles", {"fields[profile]": "created", "sort": "-id", "page[size]": 1})
-    page = next(ask_pages(account.http, call))
-    if not page.items or page.items[0]["id"] == last:
+    try:
+        page = next(ask_pages(account.http, call))
+    except RequestRefused:
+        return
+    if not page.items or page.items[0]["id"] in ends:
         return
     created = moment(page.items[0]["attributes"].get("created"))
     if created is None or created <= request.cutoff:

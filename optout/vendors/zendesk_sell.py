@@ -27,6 +27,7 @@ from optout.vendors.base import (
     Context,
     Problem,
     ReadRequest,
+    Role,
     Stream,
     StreamOutput,
     SystemConfig,
@@ -93,9 +94,9 @@ class ZendeskSell(Connector):
     def streams(self) -> tuple[Stream, ...]:
         """The queue first: what it does not cover, the walks read."""
         return (
-            Stream("sync"),
+            Stream("sync", role=Role.STATE),
             *(Stream(store, snapshot=True, stores=(store,)) for store in STORES),
-            Stream("firehose"),
+            Stream("firehose", role=Role.CHANGES),
         )
 
     def read(self, stream: str, request: ReadRequest, out: StreamOutput) -> None:

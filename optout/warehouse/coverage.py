@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from duckdb import DuckDBPyConnection
 
 from optout.errors import UsageError
+from optout.vendors.base import Role
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,16 @@ class Coverage:
     """No later night was run: `core.observation` shows the state of this one."""
     streams: Mapping[str, tuple[int, int]]
     """System → (streams read completely, streams that should have been: at least one)."""
+    lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """System → the roles (`optout.vendors.base.Role`) of which a stream was not read completely."""
+
+    def has_state(self, system: str) -> bool:
+        """Whether what the system holds is known: only then can its cells be judged."""
+        return Role.STATE not in self.lacking.get(system, {Role.STATE})
 
     def is_complete(self, system: str) -> bool:
-        """Whether every stream that the account has was read to its end."""
-        done, wanted = self.streams.get(system, (0, 1))
-        return done == wanted
+        """Whether state and changes are known: only then can a promise be called met."""
+        return not self.lacking.get(system, {Role.STATE}) & {Role.STATE, Role.CHANGES}
 
 
 def coverage(
@@ -59,17 +65,21 @@ def coverage(
         """
         SELECT system, stream,
                bool_or(night = $night AND is_skipped),
-               bool_or(night = $night AND is_complete AND NOT is_skipped)
+               bool_or(night = $night AND is_complete AND NOT is_skipped),
+               arg_max(role, night)
         FROM core.source_read WHERE night <= $night
         GROUP BY system, stream
         """,
         {"night": night},
     ).fetchall()
-    told = {(system, stream): (skipped, done) for system, stream, skipped, done in reads}
+    told = {(row[0], row[1]): row[2:] for row in reads}
     streams: dict[str, tuple[int, int]] = {}
+    lacking: dict[str, frozenset[str]] = {}
     for system in systems:
         seen = {stream for name, stream in told if name == system}
-        read = [told.get((system, s), (False, False)) for s in expected.get(system) or seen]
-        wanted = [done for skipped, done in read if not skipped]
+        unknown = (False, False, Role.STATE)
+        read = [told.get((system, s), unknown) for s in expected.get(system) or seen] or [unknown]
+        wanted = [done for skipped, done, _ in read if not skipped]
         streams[system] = (sum(wanted), max(1, len(wanted)))
-    return Coverage(night, cutoff, kind == "backfill", not has_later, streams)
+        lacking[system] = frozenset(r for skipped, done, r in read if not skipped and not done)
+    return Coverage(night, cutoff, kind == "backfill", not has_later, streams, lacking)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class LoadPolicy:
     categories: Categories
     key_id: str
     follow_address_change: bool = True
+    history_fields: Mapping[str, str] = field(default_factory=dict)
+    """System → the field in which it keeps its own history, as findings name it."""
 
 
 def begin_night(
@@ -96,6 +98,7 @@ def load_core(
         "key_id": policy.key_id,
         "recorded_at": naive(recorded_at),
         "run_id": run_id,
+        "history_field": policy.history_fields.get(system),
     }
     later = con.execute(
         "SELECT 1 FROM core.source_read WHERE system = $s AND night > $n LIMIT 1",
@@ -103,6 +106,8 @@ def load_core(
     ).fetchone()
     with transaction(con), chained(con):
         names = (() if later else _SNAPSHOT_LOADS) + _EVENT_LOADS
+        if values["history_field"] and not later:
+            names = (*names, "load_history")
         for name in (*names, "load_findings", "load_reads"):
             run(con, name, **values)
     return True
@@ -212,6 +217,7 @@ def _row(m: Manifest, night: date) -> dict[str, Any]:
         "is_full": m.is_full,
         "is_snapshot": m.is_snapshot,
         "is_skipped": m.is_skipped,
+        "role": m.role,
         "why_not": m.why_not,
         "read_at": _time(m.read_at),
         "finished_at": _time(m.finished_at),

@@ -83,9 +83,9 @@ def reconcile(con: DuckDBPyConnection, night: date, *, policy: ReconcilePolicy) 
 
 
 def _judged(covered: Coverage, policy: ReconcilePolicy) -> tuple[str, ...]:
-    if not covered.is_complete(policy.hub):
+    if not covered.has_state(policy.hub):
         return ()
-    return (policy.hub, *(s for s in policy.systems if covered.is_complete(s)))
+    return (policy.hub, *(s for s in policy.systems if covered.has_state(s)))
 
 
 def _prepare(con: DuckDBPyConnection, policy: ReconcilePolicy, judged: Collection[str]) -> None:

@@ -16,6 +16,7 @@ CREATE TABLE raw.manifest (
     is_full         BOOLEAN NOT NULL,
     is_snapshot     BOOLEAN NOT NULL,
     is_skipped      BOOLEAN NOT NULL,
+    role            VARCHAR NOT NULL,        -- state | changes | evidence (optout.vendors.base.Role)
     why_not         VARCHAR,
     read_at         TIMESTAMP NOT NULL,
     finished_at     TIMESTAMP,
@@ -213,6 +214,7 @@ CREATE TABLE core.source_read (
     is_full       BOOLEAN NOT NULL,
     is_snapshot   BOOLEAN NOT NULL,
     is_skipped    BOOLEAN NOT NULL,          -- the account does not have it
+    role          VARCHAR NOT NULL DEFAULT 'state',  -- state | changes | evidence: what depends on it
     why_not       VARCHAR,
     read_at       TIMESTAMP NOT NULL,        -- when the read began (states hold from here)
     finished_at   TIMESTAMP,
