@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 
 from requests.adapters import BaseAdapter
 
-from optout.errors import OptoutError, SourceError, Transient
+from optout.errors import NotFound, OptoutError, SourceError, Transient
 from optout.http.client import HttpClient
 from optout.landing.manifest import Manifest
 from optout.landing.store import Landing
@@ -27,6 +27,7 @@ from optout.vendors.base import (
     Connector,
     Context,
     ReadRequest,
+    Role,
     Stream,
     StreamMemory,
     SystemConfig,
@@ -153,6 +154,8 @@ def _read_stream(
     before = _cost(connector)
     started = time.monotonic()
     _read_with_retries(connector, stream.name, request, writer)
+    if stream.role is not Role.STATE and memory.since is None:
+        _excuse_what_never_was(writer)
     cost = {name: value - before[name] for name, value in _cost(connector).items()}
     took = timedelta(seconds=time.monotonic() - started)
     return writer.finish(night.now + took, cost)
@@ -183,6 +186,13 @@ def _owners(streams: Sequence[Stream]) -> dict[str, str]:
     return {prefix: s.name for s in streams if s.snapshot for prefix in s.stores}
 
 
+def _excuse_what_never_was(writer: StreamWriter) -> None:
+    """A feed that the vendor does not know at the first request of the first night is one that the
+    account does not have; later on, or in the middle of a read, a 404 is a failure."""
+    if writer.refused_at_once:
+        writer.skipped(f"not offered to this account: {writer.manifest.why_not}")
+
+
 def _read_with_retries(
     connector: Connector, stream: str, request: ReadRequest, writer: StreamWriter
 ) -> None:
@@ -194,6 +204,7 @@ def _read_with_retries(
             log.warning("%s", error)
             if not isinstance(error, Transient) or attempt == ATTEMPTS:
                 writer.interrupted(str(error))
+                writer.refused_at_once = isinstance(error, NotFound) and not writer.manifest.parts
                 return
             writer.flush()
         except OptoutError:

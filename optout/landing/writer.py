@@ -43,6 +43,8 @@ class StreamWriter:
         self.manifest = begun
         self.cursor: Any = None
         self.is_closed = False
+        self.refused_at_once = False
+        """The vendor knew nothing of it at the first request."""
         self._resume()
 
     def _resume(self) -> None:

@@ -26,7 +26,8 @@ def event_id(*parts: object) -> str:
 def opted_out(
     audience: Audience, masks: Categories, row: Mapping[str, Any], at: datetime | None, **more: Any
 ) -> Iterator[Change]:
-    """One unsubscribe as a change of every category that the audience holds.
+    """One unsubscribe as a change of every category that the audience holds; of everything, where
+    it holds them all (a later yes to one category then lifts nothing).
 
     `row` names the person (`email_id`: a pseudonym), the campaign (if any) and the reason. The id
     is the same whichever feed tells of it: the report's entry and the activity's are one change.
@@ -36,7 +37,7 @@ def opted_out(
     is_admin = _ADMIN in reason.casefold() or bool(row.get("is_admin"))
     is_person = bool(campaign) and not is_admin
     source = Source.MANUAL if is_admin else Source.EMAIL_LINK if campaign else Source.UNKNOWN
-    for category in masks.of(audience.mapped):
+    for category in [None] if audience.is_everything else masks.of(audience.mapped):
         yield Change(
             event_id("unsub", audience.list_id, email_id, campaign, at, category),
             record_id=email_id,

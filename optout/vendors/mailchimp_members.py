@@ -46,6 +46,13 @@ class Audience:
     """Categories that the audience is as a whole."""
     interests: dict[str, int] = field(default_factory=dict)
     """Interest id → categories."""
+    company: int = 0
+    """All of the company's categories."""
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether leaving this audience refuses all mail: Mailchimp has no wider opt-out."""
+        return self.mapped == self.company != 0
 
     @property
     def store(self) -> str:
@@ -72,7 +79,7 @@ def audiences(mapping: Mapping[str, tuple[str, ...]], masks: Categories) -> dict
     for category, stores in mapping.items():
         for store in stores:
             list_id, _, interest = store.partition("/")
-            audience = found.setdefault(list_id, Audience(list_id))
+            audience = found.setdefault(list_id, Audience(list_id, company=masks.all))
             if interest:
                 bits = audience.interests.get(interest, 0)
                 audience.interests[interest] = bits | masks.bit(category)
@@ -145,6 +152,7 @@ def _reading(
     audience: Audience,
 ) -> Reading:
     opted, changed = times["timestamp_opt"], times["last_changed"]
+    leaves_all = audience.is_everything and member["status"] == "unsubscribed"
     is_explicit = bool(cells.ins) and _is_confirmed(member, opted, changed, audience, cells.ins)
     return Reading(
         *place,
@@ -153,11 +161,13 @@ def _reading(
         outs=cells.outs,
         sends=cells.ins,
         unclear=cells.unclear,
-        category_outs=cells.outs,
+        category_outs=0 if leaves_all else cells.outs,
         weak_outs=cells.weak,
+        global_out=leaves_all,
         in_at=opted if cells.ins else None,
         in_source=_source(member, is_explicit=is_explicit) if cells.ins else Source.UNKNOWN.value,
         in_explicit=is_explicit,
+        in_global=is_explicit and cells.ins == audience.company,
         undeliverable=member["status"] == "cleaned",
         created_at=times["timestamp_signup"],
         modified_at=changed,
