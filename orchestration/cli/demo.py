@@ -26,6 +26,8 @@ from orchestration.cli.verdict import Verdict, echo_verdict, read_verdict
 
 _MARK = ".optout-demo"
 _SEED = 20261123
+_CAMPAIGN = 60
+"""Small mailings: SendGrid tells the events of each message in an answer of its own."""
 
 Cell = tuple[str, str, str, str]
 """Class, system, category, address."""
@@ -60,7 +62,10 @@ def command(contacts: int, nights: int, seed: int, folder: Path) -> int:
     console.print(
         f"A world of {contacts:,} contacts in Zendesk Sell and four ESPs (seed {seed}) ..."
     )
-    world = World(Plan(people=contacts, seed=seed, drift=max(1, contacts // 1_000)))
+    plan = Plan(
+        people=contacts, seed=seed, drift=max(1, contacts // 1_000), campaign_size=_CAMPAIGN
+    )
+    world = World(plan)
     done: list[Night] = []
     with Sandbox(world.twins.values(), limits_on=False).start() as sandbox:
         config = write_config(sandbox, world, folder)
