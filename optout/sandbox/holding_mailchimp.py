@@ -41,6 +41,8 @@ class MailchimpHolding(Holding):
         self.members: dict[int, _Member] = {}
         self.seen: set[str] = set()
         """Interests that were true on some night."""
+        self._gone: dict[str, datetime] = {}
+        """When each interest that is false was switched off."""
         self._neutral: set[str] = set()
         """Interests whose false means nothing tonight."""
 
@@ -74,6 +76,8 @@ class MailchimpHolding(Holding):
     def out(self, deed: Deed) -> None:
         """An interest goes; or the member leaves the audience (all audiences)."""
         if deed.category is not None and self.home(deed.category) == 0:
+            if deed.category in self.yes:
+                self._gone[deed.category] = deed.at
             self.yes.discard(deed.category)
             return
         homes = [1] if deed.category is not None else (list(self.members) or [0])
@@ -135,7 +139,8 @@ class MailchimpHolding(Holding):
             if not self._interest_is_out(category):
                 self.outs.pop(category, None)
             elif category not in self.outs:
-                word = Word(MAILCHIMP, category, high, False, Source.UNKNOWN, low, high)
+                at = self._gone.get(category, high)
+                word = Word(MAILCHIMP, category, at, False, Source.UNKNOWN, low, high)
                 self.outs[category] = word
         member0 = self.members.get(0)
         if member0 is not None and member0.status == "subscribed":

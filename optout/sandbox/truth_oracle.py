@@ -26,7 +26,8 @@ from optout.sandbox.holding_hub import HubHolding
 from optout.sandbox.holding_mailchimp import HOLDINGS
 from optout.sandbox.nights import Night
 from optout.sandbox.truth import DriftRow, Recall, Truth
-from optout.sandbox.truth_tally import Clock, LateSend, Trail, late_sends
+from optout.sandbox.truth_tally import Clock, LateSend, late_sends
+from optout.sandbox.truth_trail import Trail
 from optout.sandbox.truth_words import Said, Yes, is_lifted, is_time_unknown, standing
 
 _TELLS_YES = frozenset({HUB, HUBSPOT, KLAVIYO})
@@ -68,6 +69,8 @@ class Oracle:
         for who in touched:
             self._judge(who)
         self._last_read = night.read_at
+        self._trail.read()
+        self._clock.read(night.read_at)
         return self._truth(night)
 
     def hub(self, who: str) -> HubHolding:
@@ -104,6 +107,8 @@ class Oracle:
             self._consent[deed.new_who] = self._consent.pop(deed.who, [])
             return
         hub = self.hub(deed.who)
+        if deed.what is What.DELETE:
+            self._trail.forget(hub.records)
         hub.tell(deed)
         touched = [n for n in hub.records if deed.record in (None, n)]
         self._trail.tell(deed, night.number, touched)
@@ -257,6 +262,7 @@ class Oracle:
             recall=recall,
             cells=cells,
             gaps=tuple(self._trail.gaps),
+            hub_changes=(self._trail.changes, self._trail.complete),
             late_sends=tuple(self._late),
             processing=tuple(self._clock.all),
             consent={who: tuple(each) for who, each in self._consent.items() if each},

@@ -1,32 +1,17 @@
-"""What follows from the deeds besides drift: the hub's trail, sends, processing times."""
+"""What follows from the deeds besides drift: sends after opt-outs, processing times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from optout.model import PERSONAL_SOURCES, Source, State
+from optout.model import PERSONAL_SOURCES, Source
 from optout.sandbox.deeds import HUB, Deed, Sent, What
 from optout.sandbox.holding import Holding
 from optout.sandbox.holding_hub import HubHolding
 from optout.sandbox.truth_words import Said, first_standing_at
-
-
-class Gap(NamedTuple):
-    """A fault of the hub's history of one field of one record (rule 7)."""
-
-    night: int
-    kind: str
-    address: str
-    record: int
-    category: str | None
-    """None: the global flag."""
-    missing: str | None
-    at: datetime
-    is_consequence: bool
-    """Not planted itself: the next entry no longer fits what was silently changed."""
 
 
 class LateSend(NamedTuple):
@@ -49,7 +34,8 @@ class LateSend(NamedTuple):
 
 @dataclass
 class Processing:
-    """One opt-out that a person made, and when each system stopped mailing (None: not yet)."""
+    """One opt-out that a person made, and when each system stopped mailing (None: not yet, or it
+    mailed again before any read could see that it had)."""
 
     address: str
     category: str | None
@@ -68,68 +54,6 @@ def weekdays_between(first: date, last: date) -> int:
     """Weekdays after `first` up to and including `last`."""
     days = (first + timedelta(days=i) for i in range(1, (last - first).days + 1))
     return sum(day.weekday() < 5 for day in days)
-
-
-class Trail:
-    """Follows the hub's history field of every record, as Sell's twin writes it."""
-
-    def __init__(self) -> None:
-        self._last: dict[tuple[int, str | None], State | None] = {}
-        """What the newest readable entry says; absent: never mentioned."""
-        self._value: dict[tuple[int, str | None], State | None] = {}
-        self.gaps: list[Gap] = []
-
-    def tell(self, deed: Deed, night: int, records: Iterable[int]) -> None:
-        """Take in one deed of the hub on the records that it touches."""
-        for record in records:
-            if deed.what is What.RECORD:
-                for category, state in (deed.states or {}).items():
-                    if state is not State.NOT_SET:
-                        self._value[record, category] = self._last[record, category] = state
-            elif deed.what in (What.OUT, What.IN, What.SILENT, What.GARBLE):
-                self._gaps_of(deed, night, record)
-
-    def _gaps_of(self, deed: Deed, night: int, record: int) -> None:
-        place = (record, deed.category)
-        old = self._value.get(place, _beginning(deed.category))
-        new = _written(deed)
-        kind = deed.fault.kind if deed.fault else None
-        if kind == "phantom":
-            self._last[place] = new
-            self._add(deed, night, record, "phantom")
-            return
-        self._value[place] = new
-        if old == new:
-            return
-        if kind == "change_without_entry" or deed.what in (What.SILENT, What.GARBLE):
-            self._add(deed, night, record, "change_without_entry")
-            return
-        if kind is not None:
-            self._add(deed, night, record, kind)
-        elif self._last.get(place, _beginning(deed.category)) != old:
-            self._add(deed, night, record, "broken_chain", is_consequence=True)
-        self._last[place] = new
-
-    def _add(
-        self, deed: Deed, night: int, record: int, kind: str, *, is_consequence: bool = False
-    ) -> None:
-        missing = deed.fault.field if deed.fault else None
-        if kind == "missing_required_field":
-            missing = missing or "ip"
-        self.gaps.append(
-            Gap(night, kind, deed.who, record, deed.category, missing, deed.at, is_consequence)
-        )
-
-
-def _beginning(category: str | None) -> State:
-    """A field that was never mentioned is false, or not_set."""
-    return State.OPTED_IN if category is None else State.NOT_SET
-
-
-def _written(deed: Deed) -> State | None:
-    if deed.what is What.GARBLE:
-        return None
-    return State.OPTED_OUT if deed.what is What.OUT else State.OPTED_IN
 
 
 def late_sends(sent: Sent, night: int, said: Mapping[str, Said]) -> Iterator[LateSend]:
@@ -156,6 +80,7 @@ class Clock:
         self._categories = categories
         self._open: dict[str, list[Processing]] = {}
         self.all: list[Processing] = []
+        self._last_read: datetime | None = None
 
     def tell(self, deed: Deed, hub: HubHolding, esps: Mapping[str, Holding]) -> None:
         """Take in a deed after it was applied."""
@@ -164,22 +89,28 @@ class Clock:
                              deed.done_at, {HUB: None, **dict.fromkeys(esps)})  # fmt: skip
             self.all.append(one)
             self._open.setdefault(deed.who, []).append(one)
-        still: list[Processing] = []
         for one in self._open.get(deed.who, ()):
             chosen = self._categories if one.category is None else (one.category,)
             for system, since in one.effective_at.items():
-                if since is not None:
-                    continue
                 if system == HUB:
-                    done = all(hub.shows_out(c) for c in chosen)
+                    done = not hub.knows or all(hub.shows_out(c) for c in chosen)
                 else:
                     done = all(esps[system].blocks(c) for c in chosen)
-                if done:
+                if not done:
+                    if since is None or self._last_read is None or since > self._last_read:
+                        one.effective_at[system] = None
+                elif since is None:
                     one.effective_at[system] = deed.done_at
-            if one.is_open():
-                still.append(one)
-        if deed.who in self._open:
-            self._open[deed.who] = still
+
+    def read(self, at: datetime) -> None:
+        """A night's read: what stopped before it has stopped; mail that comes back later is a new
+        fault, and no longer this request's."""
+        self._last_read = at
+        self._open = {
+            who: still
+            for who, each in self._open.items()
+            if (still := [one for one in each if one.is_open()])
+        }
 
 
 def _is_kept(deed: Deed) -> bool:
