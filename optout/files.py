@@ -11,7 +11,10 @@ _FILE_MODE = 0o600
 
 def make_dir(path: Path) -> Path:
     """Create a folder (and its parents) for the owner alone; returns it."""
-    path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+    for missing in [each for each in reversed(path.parents) if not each.exists()]:
+        # `parents=True` would give these the mode that everybody can read.
+        missing.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
+    path.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
     return path
 
 
