@@ -15,29 +15,41 @@ from optout.errors import LockedError
 from optout.files import make_dir
 
 _FILE = "run.lock"
+_HELD: set[Path] = set()
+"""Locks of this process: a step within a locked run must not wait for its own run."""
 
 
 @contextmanager
 def run_lock(data_dir: Path, what: str, now: datetime) -> Iterator[None]:
     """Hold the installation's lock; raises LockedError that names the holder.
 
-    The kernel releases the lock when the process ends, however it ends.
+    The kernel releases the lock when the process ends, however it ends. Taking it again within
+    the process that holds it is allowed.
     """
-    path = make_dir(data_dir) / _FILE
+    path = make_dir(data_dir).resolve() / _FILE
+    if path in _HELD:
+        yield
+        return
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LockedError(
-                f"another run is at work ({_holder(path)})", mend="Wait until it has ended"
-            ) from None
-        os.truncate(descriptor, 0)
+        _take(descriptor, path)
         note = {"pid": os.getpid(), "what": what, "since": now.isoformat(timespec="seconds")}
+        os.truncate(descriptor, 0)
         os.pwrite(descriptor, orjson.dumps(note), 0)
+        _HELD.add(path)
         yield
     finally:
+        _HELD.discard(path)
         os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise LockedError(
+            f"another run is at work ({_holder(path)})", mend="Wait until it has ended"
+        ) from None
 
 
 def _holder(path: Path) -> str:

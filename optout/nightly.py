@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from optout.extract import PROGRESS, Night, build_connector, extract_night
 from optout.files import make_dir, sync_dir
 from optout.landing.manifest import Manifest
+from optout.lock import run_lock
 from optout.project import Project
 from optout.settings import Secrets, Settings
 from optout.trail.heads import write_head
@@ -51,6 +51,13 @@ def extract(
     A night other than tonight is a backfill: vendors tell only the latest state, so only its
     dated events are read.
     """
+    with run_lock(project.data_dir, f"extraction of the night {night}", project.now):
+        return _extract(project, night, systems, progress)
+
+
+def _extract(
+    project: Project, night: date, systems: Sequence[str] | None, progress: Callable[[str], None]
+) -> list[Manifest]:
     cutoff = project.landing.begin_night(night, project.now)
     with project.warehouse.writer() as con:
         catch_up(project, con, before=night)
@@ -129,11 +136,6 @@ def publish(project: Project, con: DuckDBPyConnection) -> Path:
     sync_dir(target.parent)
     write_head(project.data_dir, con)
     return target
-
-
-def published(project: Project) -> DuckDBPyConnection:
-    """A connection to the published copy; raises duckdb.IOException where there is none."""
-    return duckdb.connect(str(project.published), read_only=True)
 
 
 def system_nights(con: DuckDBPyConnection, night: date, names: Sequence[str]) -> list[SystemNight]:
