@@ -52,11 +52,15 @@ def extract(
     dated events are read.
     """
     with run_lock(project.data_dir, f"extraction of the night {night}", project.now):
-        return _extract(project, night, systems, progress)
+        return _extract(project, night, systems, progress, build)
 
 
 def _extract(
-    project: Project, night: date, systems: Sequence[str] | None, progress: Callable[[str], None]
+    project: Project,
+    night: date,
+    systems: Sequence[str] | None,
+    progress: Callable[[str], None],
+    build: Callable[[Settings, Secrets, SystemConfig], Connector],
 ) -> list[Manifest]:
     cutoff = project.landing.begin_night(night, project.now)
     with project.warehouse.writer() as con:
