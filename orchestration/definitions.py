@@ -9,6 +9,7 @@ import dagster as dg
 from assets.audit import build_audit
 from assets.common import days_ahead, nights
 from assets.core import build_core
+from assets.dashboard import build_dashboard
 from assets.landing import build_landing
 from assets.publish import build_published
 from assets.raw import build_raw
@@ -38,6 +39,7 @@ def build_definitions(config_file: Path, *, now: str = "") -> dg.Definitions:
             build_core(settings),
             *build_audit(),
             *build_published(),
+            build_dashboard(),
         ],
         asset_checks=build_checks(settings),
         jobs=[job],

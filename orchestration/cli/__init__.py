@@ -31,6 +31,7 @@ COMMANDS = {
     "status": "Show the last night: systems and promises.",
     "drift": "Show every cell that is not what is expected.",
     "explain": "Show one person: every system's answer, the expected state, why, and the history.",
+    "dashboard": "Build the pages of the last night and print where they are.",
     "verify": "Check that no recorded change was altered, removed or inserted.",
     "demo": "Run several nights over sandbox vendors and show what was found.",
 }

@@ -1,0 +1,197 @@
+"""Builds the static site of a night, whole or not at all.
+
+    site/assets/plotly-<version>.min.js     shared by all nights
+    site/2026-09-05-1a2b3c4d5e6f/           the pages as they were built: named by their content
+    site/2026-09-05                         → the newest build of that night
+    site/latest                             → the newest build
+    site/index.html                         goes to latest/
+
+The same copy gives the same bytes, so that a second build changes nothing; a night that was run
+again keeps its earlier build beside the new one, as evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import plotly.offline
+
+from dashboards import render, words
+from dashboards.blocks import Section
+from dashboards.data import Context, NotMeasured, Published, open_published
+from dashboards.page import Page, Places
+from dashboards.site import PAGES
+from optout import __version__
+from optout.files import make_dir, sync_dir, write_atomic
+from optout.project import Project
+
+FOLDER = "site"
+LATEST = "latest"
+_DIGEST_LENGTH = 12
+_INDEX = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>optout</title>'
+    '<meta http-equiv="refresh" content="0; url=latest/index.html"></head>'
+    '<body><p><a href="latest/index.html">The latest night</a></p></body></html>\n'
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """Where the site of a night is."""
+
+    night: date
+    folder: Path
+    """The build itself."""
+    index: Path
+    """What to open: it shows the latest night at all times."""
+    pages: int
+    bytes: int
+
+
+def build_site(project: Project, night: date | None = None) -> Built:
+    """Build the pages of the last published night (or another that the copy holds) beside the copy.
+
+    Raises UsageError where no such night was published.
+    """
+    folder = project.published.parent
+    places = Places(alerts=project.data_dir / "alerts.sqlite", reports=folder / "reports")
+    with open_published(project.published, Context.of(project), night=night) as data:
+        return build(data, folder / FOLDER, places)
+
+
+def build(data: Published, site: Path, places: Places | None = None) -> Built:
+    """Write the pages of `data` into `site` and point to them."""
+    make_dir(site)
+    plotly_file = _plotly(site)
+    fresh = site / f".{data.night}.{os.getpid()}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    make_dir(fresh)
+    try:
+        _write_pages(data, fresh, places or Places(), plotly_file)
+        _write_exports(data, fresh)
+        folder = _keep(fresh, site, data.night)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    _point(site / data.night.isoformat(), folder)
+    if not _newer(site, data.night):
+        _point(site / LATEST, folder)
+    write_atomic(site / "index.html", _INDEX.encode())
+    sync_dir(site)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    return Built(data.night, folder, site / LATEST / "index.html", len(PAGES), size)
+
+
+def _plotly(site: Path) -> str:
+    """The shared library, written once a version; its path from the site's folder."""
+    text = plotly.offline.get_plotlyjs().encode()
+    digest = hashlib.sha256(text).hexdigest()[:_DIGEST_LENGTH]
+    file = make_dir(site / "assets") / f"plotly-{digest}.min.js"
+    if not file.exists():
+        write_atomic(file, text)
+        sync_dir(file.parent)
+    return f"assets/{file.name}"
+
+
+def _write_pages(data: Published, folder: Path, places: Places, plotly_file: str) -> None:
+    env = render.environment(data.context.zone)
+    template = env.get_template("page.html")
+    made = [(page, list(page.build(data, places))) for page in PAGES]
+    shared = _shared(data, plotly_file)
+    for page, sections in made:
+        html = template.render(
+            page=page,
+            sections=sections,
+            has_plots=any(b.kind == "plot" for s in sections for b in s.blocks),
+            **shared,
+        )
+        write_atomic(folder / page.file, html.encode())
+    write_atomic(folder / "site.css", render.stylesheet().encode())
+    write_atomic(folder / "site.js", render.script().encode())
+
+
+def _shared(data: Published, plotly_file: str) -> Mapping[str, Any]:
+    sources = data.frame("sources")
+    wanted = (data.context.hub, *data.context.systems)
+    complete = set(sources.where(is_complete=True).column("system"))
+    lacking = [name for name in wanted if name not in complete]
+    told = f"{len(wanted) - len(lacking)} of {words.plural(len(wanted), 'source')} read completely"
+    warning = (
+        f"Not read completely tonight: {words.listed(lacking)}. Figures that depend on it are "
+        "unknown, and nothing was closed."
+        if lacking
+        else ""
+    )
+    return {
+        "night_words": words.day(data.night),
+        "cutoff": render.time(data.cutoff, data.context.zone),
+        "is_backfill": data.kind == "backfill",
+        "zone": data.context.zone.key,
+        "menu": _menu(data),
+        "warning": warning,
+        "sources": told,
+        "head": data.chain_head,
+        "plotly_file": plotly_file,
+        "policy": render.POLICY,
+        "version": __version__,
+    }
+
+
+def _menu(data: Published) -> list[tuple[str, list[dict[str, str]]]]:
+    """The pages in groups, each with the worst status of its promises."""
+    groups: dict[str, list[dict[str, str]]] = {}
+    for page in PAGES:
+        found = {row["status"] for name in page.metrics if (row := data.metric(name)) is not None}
+        status = next((s for s in ("missed", "unknown", "met") if s in found), "none")
+        item = {"slug": page.slug, "file": page.file, "title": page.title, "status": status,
+                "mark": words.MARK.get(status, "·")}  # fmt: skip
+        groups.setdefault(page.group, []).append(item)
+    return list(groups.items())
+
+
+def _write_exports(data: Published, folder: Path) -> None:
+    for page in PAGES:
+        for file, query in page.exports.items():
+            try:
+                data.export(query, folder / file)
+            except NotMeasured:
+                continue
+
+
+def _keep(fresh: Path, site: Path, night: date) -> Path:
+    """Give a finished build its name; the one that is there already if nothing is different."""
+    files = sorted(fresh.iterdir())
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.name.encode() + b"\0")
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    kept = site / f"{night}-{total.hexdigest()[:_DIGEST_LENGTH]}"
+    if not kept.exists():
+        sync_dir(fresh)
+        fresh.rename(kept)
+    return kept
+
+
+def _newer(site: Path, night: date) -> bool:
+    """Whether `latest` shows a later night: building an old one again does not hide it."""
+    latest = site / LATEST
+    return latest.is_symlink() and latest.readlink().name[:10] > night.isoformat()
+
+
+def _point(link: Path, folder: Path) -> None:
+    """Let a name show another folder, at once: readers see the old or the new."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.link")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(folder.name, target_is_directory=True)
+    temporary.replace(link)
+
+
+def sections_of(page: Page, data: Published, places: Places | None = None) -> Sequence[Section]:
+    """One page's content, for tests and notebooks."""
+    return page.build(data, places or Places())

@@ -1,0 +1,290 @@
+"""Do the systems agree with what people chose: recall, accuracy, over-suppression, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from dashboards import figures, words
+from dashboards.blocks import Block, Column, Facts, Section, Table
+from dashboards.data import NotMeasured, Published
+from dashboards.frame import Frame
+from dashboards.page import (
+    Page,
+    Places,
+    fact,
+    metric_facts,
+    overall_facts,
+    pivot,
+    plot,
+    run_nights,
+    section,
+    since,
+)
+
+NIGHTS = 90
+_EACH = 30
+"""Rows of drift that the page shows of each class; the CSV file has all."""
+
+DISAGREEMENTS = ("unhonoured_opt_out", "lost_opt_out", "orphan_mailable", "over_suppressed")
+_CLASSES = (*DISAGREEMENTS, "not_comparable", "conflicting_duplicates", "missing_here")
+_SCOPED = (
+    "system",
+    "category",
+    "value",
+    "numerator",
+    "denominator",
+    "not_comparable",
+    "status",
+    "note",
+)
+_AGES = ("tonight", "1–2 nights", "3–7 nights", "8–30 nights", "over 30 nights")
+
+_HEAT_COLUMNS = (
+    Column("system", "System"),
+    Column("category", "Category", "title"),
+    Column("value", "Value", "percent"),
+    Column("numerator", "Of these", "count"),
+    Column("denominator", "Of", "count"),
+    Column("not_comparable", "Not comparable", "count"),
+    Column("status", "Status", "status"),
+    Column("note", "Why"),
+)
+_DRIFT_COLUMNS = (
+    Column("class", "Class", "class"),
+    Column("system", "System", "title"),
+    Column("category", "Category", "title"),
+    Column("contact_key", "Contact key", "code"),
+    Column("expected", "Expected", "title"),
+    Column("actual", "Actual", "title"),
+    Column("reason", "Reason", "title"),
+    Column("store", "Store", "code"),
+    Column("opened_night", "Opened", "night"),
+    Column("age_nights", "Age", "nights"),
+    Column("decided_system", "Decided by"),
+    Column("decided_at", "On", "moment"),
+)
+
+
+def build(data: Published, places: Places) -> Sequence[Section]:
+    """The sections of the page."""
+    return [
+        section(
+            "recall", "Opt-out recall", lambda: _share(data, "opt_out_recall", 1.0),
+            lead="Of the people who must be opted out of a category: how many are, where mail to "
+                 "them is possible at all. Anything below 100 % would be mailed.",
+        ),
+        section(
+            "accuracy", "Sync accuracy", lambda: _share(data, "sync_accuracy", 0.999),
+            lead="Of all cells that say something: how many say what is expected.",
+        ),
+        section(
+            "over-suppression", "Over-suppression", lambda: _share(data, "over_suppression", 0.001),
+            lead="People who opted in again and are still blocked. They asked for the mail.",
+        ),
+        section("open", "Drift that is open", lambda: _open(data)),
+        section("flow", "Drift opened and closed", lambda: _flow(data)),
+        section("ages", "Ages", lambda: _ages(data)),
+        section("causes", "Causes", lambda: _causes(data),
+                lead="The same store, reason and deciding change: mend the largest first."),
+        section("rows", "Every open drift", lambda: _rows(data),
+                lead="People appear by contact key. `optout drift --reveal` shows addresses, and "
+                     "is recorded."),
+        section(
+            "latency", "Sync latency", lambda: metric_facts(data, "sync_latency_seconds"),
+            lead="From the change in one system to its effect in another, only by both systems' "
+                 "own timestamps.",
+            do="Without timestamps of both systems nobody can see it: it stays unknown.",
+            command="",
+        ),
+    ]  # fmt: skip
+
+
+def share_frame(data: Published, metric: str) -> Frame:
+    """A metric by system and category, in configured order: what the heat map draws."""
+    rows = [
+        [row[name] for name in _SCOPED]
+        for system in data.context.systems
+        for category in data.context.categories
+        if (row := data.metric(metric, system, category)) is not None
+    ]
+    return Frame.of(_SCOPED, rows)
+
+
+def trend_frame(data: Published, metric: str, nights: int = NIGHTS) -> Frame:
+    """A metric by night and system, every night of the calendar, unknown where not measured."""
+    known = {
+        (r["night"], r["system"]): r
+        for r in data.frame("metric_systems", metric=metric, first=since(data, nights))
+    }
+    rows = []
+    for night in run_nights(data, nights):
+        for system in data.context.systems:
+            row = known.get((night, system), {"value": None, "status": "unknown"})
+            rows.append((night, system, row["value"], row["status"]))
+    return Frame.of(("night", "system", "value", "status"), rows)
+
+
+def _share(data: Published, metric: str, goal: float) -> list[Block]:
+    blocks = metric_facts(data, metric)
+    frame = share_frame(data, metric)
+    context = data.context
+    missed = frame.where(status="missed")
+    unknown = frame.where(status="unknown")
+    says = (
+        f"{words.plural(len(missed), 'cell')} of {len(frame)} missed, {len(unknown)} unknown."
+        if len(frame)
+        else "No system holds a category."
+    )
+    drawn = figures.heat_map(frame, rows=context.systems, columns=context.categories, target=goal)
+    name = words.title(metric)
+    blocks.append(plot(f"{metric}-map", f"{name} by system and category", drawn, says, frame,
+                       _HEAT_COLUMNS))  # fmt: skip
+    blocks.append(_trend(data, metric, goal))
+    return blocks
+
+
+def _trend(data: Published, metric: str, goal: float) -> Block:
+    frame = trend_frame(data, metric)
+    systems = data.context.systems
+    table = pivot(frame, index="night", column="system", value="value", order=systems)
+    columns = [Column("night", "Night", "night"), *(Column(s, s, "percent") for s in systems)]
+    unknown = sum(v is None for v in frame.column("value"))
+    says = (
+        f"{words.plural(len(table), 'night')}; {words.plural(unknown, 'value')} unknown."
+        if unknown
+        else f"{words.plural(len(table), 'night')}, every value known."
+    )
+    drawn = figures.trend(frame, by="system", target=goal, order=systems)
+    return plot(f"{metric}-trend", f"{words.title(metric)} by night", drawn, says, table, columns)
+
+
+def _open(data: Published) -> list[Block]:
+    blocks = overall_facts(data, {"drift_open": "Disagreements"})
+    names = ("opt_out_neither", *_CLASSES)
+    rows = [row for name in names if (row := data.metric(name)) is not None]
+    blocks.append(Facts([
+        fact(row, words.title(row["metric"]), href=f"#drift?class={row['metric']}"
+             if row["metric"] in _CLASSES else "")
+        for row in rows
+    ]))  # fmt: skip
+    by_system = [
+        {
+            "class": name,
+            **{s: _count_of(data, name, s) for s in (*data.context.systems, data.context.hub)},
+        }
+        for name in names
+    ]
+    systems = (*data.context.systems, data.context.hub)
+    frame = Frame.of(
+        ("class", *systems), ([row[k] for k in ("class", *systems)] for row in by_system)
+    )
+    columns = [Column("class", "Class", "class"), *(Column(s, s, "count") for s in systems)]
+    blocks.append(Table("drift-by-system", "Open drift by class and system", columns, frame))
+    return blocks
+
+
+def _count_of(data: Published, metric: str, system: str) -> float | None:
+    row = data.metric(metric, system)
+    return None if row is None else row["value"]
+
+
+def flow_frame(data: Published, nights: int = NIGHTS) -> tuple[Frame, list[date]]:
+    """What opened and closed, and the nights on which some source was not complete."""
+    first = since(data, nights)
+    frame = data.frame("drift_flow", first=first)
+    complete: Mapping[date, bool] = {}
+    for row in data.frame("extraction_nights", first=first):
+        done = row["streams_done"] == row["streams"]
+        complete = {**complete, row["night"]: complete.get(row["night"], True) and done}
+    unknown = [n for n in run_nights(data, nights) if not complete.get(n, False)]
+    return frame, unknown
+
+
+def _flow(data: Published) -> list[Block]:
+    frame, unknown = flow_frame(data)
+    if not len(frame):
+        raise NotMeasured("audit.drift of these nights")
+    last = frame.where(night=data.night)
+    opened, closed = sum(last.column("opened")), sum(last.column("closed"))
+    says = f"Tonight {opened:,} opened and {closed:,} closed."
+    if unknown:
+        says += f" {words.plural(len(unknown), 'night')} hatched: a source was not read completely."
+    columns = (
+        Column("night", "Night", "night"),
+        Column("class", "Class", "class"),
+        Column("opened", "Opened", "count"),
+        Column("closed", "Closed", "count"),
+    )
+    drawn = figures.flow(frame, order=DISAGREEMENTS, unknown=unknown)
+    return [plot("drift-flow", "Opened and closed per night", drawn, says, frame, columns)]
+
+
+def _ages(data: Published) -> list[Block]:
+    frame = data.frame("drift_ages").where(lambda r: r["class"] in DISAGREEMENTS)
+    filled = Frame.of(
+        ("bucket", "class", "cells"),
+        [
+            (bucket, name, sum(frame.where(bucket=bucket, **{"class": name}).column("cells")))
+            for bucket in _AGES
+            for name in DISAGREEMENTS
+        ],
+    )
+    old = sum(r["cells"] for r in filled if r["bucket"] in _AGES[2:])
+    says = f"{old:,} open for three nights or longer." if old else "None is older than two nights."
+    columns = (
+        Column("bucket", "Open for"),
+        Column("class", "Class", "class"),
+        Column("cells", "Cells", "count"),
+    )
+    drawn = figures.bars(
+        filled, x="bucket", y="cells", by="class", order=DISAGREEMENTS, across=True, y_title="cells"
+    )
+    return [plot("drift-ages", "Open disagreements by age", drawn, says, filled, columns)]
+
+
+def _causes(data: Published) -> list[Block]:
+    columns = (
+        Column("class", "Class", "class"),
+        Column("system", "System"),
+        Column("store", "Store", "code"),
+        Column("reason", "Reason", "title"),
+        Column("decided_system", "Decided by"),
+        Column("decided_source", "Through", "title"),
+        Column("cells", "Cells", "count"),
+        Column("people", "People", "count"),
+        Column("oldest", "Oldest", "night"),
+    )
+    frame = data.frame("drift_causes")
+    return [
+        Table(
+            "drift-causes", "The largest causes", columns, frame, empty="No disagreement is open."
+        )
+    ]
+
+
+def _rows(data: Published) -> list[Block]:
+    return [
+        Table(
+            "drift",
+            f"The worst and oldest of each class, {_EACH} at most.",
+            _DRIFT_COLUMNS,
+            data.frame("drift_top", each=_EACH),
+            total=data.count("drift_open"),
+            csv="drift.csv",
+            filters=("class", "system", "category"),
+            empty="No drift is open: every cell that could be compared is as expected.",
+        )
+    ]
+
+
+PAGE = Page(
+    "sync",
+    "Sync",
+    "Do the systems agree with what people chose?",
+    "Preferences",
+    build,
+    metrics=("opt_out_recall", "sync_accuracy", "over_suppression", "opt_out_neither", "drift_open",
+             *_CLASSES, "sync_latency_seconds"),
+    exports={"drift.csv": "drift_open"},
+)  # fmt: skip

@@ -1,0 +1,116 @@
+"""Blocks into HTML: one template, escaped throughout; times in the configured zone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jinja2
+from markupsafe import Markup, escape
+from plotly.io.json import to_json_plotly
+
+from dashboards import words
+from dashboards.blocks import Column
+from dashboards.theme import FONT, css, exchange
+
+_NUMBERS = frozenset({"count", "percent", "nights", "seconds", "hours"})
+POLICY = (
+    "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; "
+    "img-src 'self' file: data: blob:; connect-src 'none'; base-uri 'none'; form-action 'none'"
+)
+"""A page can ask nobody for anything, whatever stands in it."""
+
+
+def environment(zone: ZoneInfo) -> jinja2.Environment:
+    """The templates with the filters that they use."""
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("dashboards"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        "cell": lambda value, column: cell(value, column, zone),
+        "count": words.count,
+        "mark": lambda status: words.MARK.get(status, ""),
+        "is_number": lambda kind: kind in _NUMBERS,
+        "figure_json": figure_json,
+    }
+    return env
+
+
+def figure_json(figure: Any) -> Markup:
+    """A figure as JSON that cannot end the script element around it."""
+    text = to_json_plotly(figure.to_plotly_json())
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON without a tag in it
+
+
+def stylesheet() -> str:
+    """The palette and the rules of the pages."""
+    return f"{css()}:root{{--font:{FONT}}}\n{_asset('site.css')}"
+
+
+def script() -> str:
+    """The pages' script with the exchange of colours in it."""
+    return _asset("site.js").replace("/*exchange*/{}", json.dumps(exchange()))
+
+
+def _asset(name: str) -> str:
+    return files("dashboards").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def time(value: datetime | None, zone: ZoneInfo) -> Markup:
+    """A moment in the zone, with UTC where the pointer rests."""
+    if value is None:
+        return Markup(words.NO_VALUE)  # noqa: S704 - a dash
+    return Markup('<time datetime="{}Z" title="{}">{}</time>').format(
+        value.isoformat(timespec="seconds"), words.utc(value), words.moment(value, zone)
+    )
+
+
+def cell(value: Any, column: Column, zone: ZoneInfo) -> Markup:
+    """One table cell; `data-v` is the plain value that filters compare."""
+    kind = column.kind
+    plain = "" if value is None else str(value)
+    marked = Markup(' data-v="{}"').format(plain) if kind in ("title", "class", "status") else ""
+    if kind in _NUMBERS:
+        return Markup('<td class="num">{}</td>').format(_number(value, kind))
+    if kind == "status":
+        sign = words.MARK.get(plain, "")
+        return Markup('<td class="{}"{}>{} {}</td>').format(plain, marked, sign, plain)
+    return Markup("<td{}>{}</td>").format(marked, _content(value, kind, zone))
+
+
+def _number(value: Any, kind: str) -> str:
+    show: Mapping[str, Any] = {
+        "count": words.count,
+        "percent": words.percent,
+        "nights": words.nights,
+        "seconds": words.seconds,
+        "hours": words.hours,
+    }
+    return str(show[kind](value))
+
+
+def _content(value: Any, kind: str, zone: ZoneInfo) -> Markup:
+    if kind == "title":
+        return escape(words.title(value))
+    if value is None:
+        return Markup(words.NO_VALUE)  # noqa: S704 - a dash
+    if kind == "code":
+        return Markup("<code>{}</code>").format(value)
+    if kind == "class":
+        means = words.CLASS_MEANS.get(value, "")
+        return Markup('<span title="{}">{}</span>').format(means, words.title(value))
+    if kind == "moment":
+        return time(value, zone)
+    if kind == "night" and isinstance(value, date):
+        return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), words.day(value))
+    if kind == "link":
+        return Markup('<a href="{}">{}</a>').format(*value)
+    return escape(words.plain(str(value)))
