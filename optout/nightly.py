@@ -52,16 +52,15 @@ def extract(
     dated events are read.
     """
     with run_lock(project.data_dir, f"extraction of the night {night}", project.now):
-        return _extract(project, night, systems, progress, build)
+        plan = _plan(project, night)
+        wanted = [c for c in project.settings.systems if systems is None or c.name in systems]
+        connectors = [build(project.settings, project.secrets, c) for c in wanted]
+        overlap = project.settings.overlap
+        return extract_night(connectors, project.landing, plan, overlap=overlap, progress=progress)
 
 
-def _extract(
-    project: Project,
-    night: date,
-    systems: Sequence[str] | None,
-    progress: Callable[[str], None],
-    build: Callable[[Settings, Secrets, SystemConfig], Connector],
-) -> list[Manifest]:
+def _plan(project: Project, night: date) -> Night:
+    """Begin the night: its cut-off, and what earlier nights (finished first) left for it."""
     cutoff = project.landing.begin_night(night, project.now)
     with project.warehouse.writer() as con:
         catch_up(project, con, before=night)
@@ -69,12 +68,7 @@ def _extract(
         kind = "run" if night == project.tonight else "backfill"
         with transaction(con):
             load.begin_night(con, night, cutoff, kind=kind, run_id=None)
-    plan = Night(night, cutoff, project.now, memory, events_only=night < project.tonight)
-    wanted = [c for c in project.settings.systems if systems is None or c.name in systems]
-    connectors = [build(project.settings, project.secrets, c) for c in wanted]
-    return extract_night(
-        connectors, project.landing, plan, overlap=project.settings.overlap, progress=progress
-    )
+    return Night(night, cutoff, project.now, memory, events_only=night < project.tonight)
 
 
 def catch_up(project: Project, con: DuckDBPyConnection, *, before: date) -> None:
