@@ -21,7 +21,11 @@ from optout.settings import Secrets, Settings
 from optout.trail.heads import write_head
 from optout.vendors.base import Connector, SystemConfig
 from optout.warehouse import load
+from optout.warehouse.audience import audience
+from optout.warehouse.clock_metrics import measure_clocks
+from optout.warehouse.clocks import clock_policy, clocks
 from optout.warehouse.connection import transaction
+from optout.warehouse.consent import consents
 from optout.warehouse.metrics import measure
 from optout.warehouse.reconcile import reconcile
 from optout.warehouse.script import run
@@ -104,12 +108,16 @@ def audit(project: Project, con: DuckDBPyConnection, night: date) -> None:
     """What should be, and where it is not."""
     with transaction(con):
         reconcile(con, night, policy=project.reconcile_policy)
+        law = clock_policy(project.settings)
+        for step in (clocks, consents, audience):
+            step(con, night, policy=law)
 
 
 def metrics(project: Project, con: DuckDBPyConnection, night: date) -> None:
     """The night's promises."""
     with transaction(con):
         measure(con, night, policy=project.reconcile_policy)
+        measure_clocks(con, night, policy=clock_policy(project.settings))
         con.execute(
             "UPDATE core.night SET finished_at = $now WHERE night = $night",
             {"now": load.naive(project.now), "night": night},

@@ -17,4 +17,32 @@ CREATE TABLE published.audit.expected AS SELECT * FROM audit.expected;
 
 CREATE TABLE published.audit.drift AS SELECT * FROM audit.drift;
 
+CREATE TABLE published.audit.opt_out AS SELECT * FROM audit.opt_out;
+
+CREATE TABLE published.audit.opt_out_effect AS SELECT * FROM audit.opt_out_effect;
+
+CREATE TABLE published.audit.violation AS SELECT * FROM audit.violation;
+
+CREATE TABLE published.audit.consent AS SELECT * FROM audit.consent;
+
+CREATE TABLE published.audit.consent_forecast AS SELECT * FROM audit.consent_forecast;
+
+CREATE TABLE published.audit.unconsented_send AS SELECT * FROM audit.unconsented_send;
+
+CREATE TABLE published.audit.sunset AS SELECT * FROM audit.sunset;
+
+CREATE TABLE published.audit.campaign_fault AS SELECT * FROM audit.campaign_fault;
+
+CREATE TABLE published.audit.frequent_changer AS SELECT * FROM audit.frequent_changer;
+
+CREATE TABLE published.audit.audience AS SELECT * FROM audit.audience;
+
+CREATE TABLE published.mart.category AS SELECT * FROM mart.category;
+
+CREATE TABLE published.mart.audience_daily AS SELECT * FROM mart.audience_daily;
+
+CREATE TABLE published.mart.preference_daily AS SELECT * FROM mart.preference_daily;
+
+CREATE TABLE published.mart.opt_out_rate AS SELECT * FROM mart.opt_out_rate;
+
 CREATE TABLE published.mart.metric_daily AS SELECT * FROM mart.metric_daily;
