@@ -56,6 +56,9 @@ class Keyer:
     secret: bytes
     key_id: str
     folding: Folding | None = None
+    record_secret: bytes | None = None
+    """What record names are made with: the first key of the installation, whatever came after.
+    They stand inside the chain of changes and in vendors' event ids, so they must outlast keys."""
 
     def key(self, address: str) -> bytes:
         """The 16-byte contact key of a raw address; raises BadAddress."""
@@ -72,7 +75,13 @@ class Keyer:
             text = normalise(text, self.folding)
         except BadAddress:
             text = text.strip().lower()
-        return hmac.digest(self.secret, b"pseudonym\x1f" + text.encode(), "sha256")[:16].hex()
+        secret = self.secret if self.record_secret is None else self.record_secret
+        return hmac.digest(secret, b"pseudonym\x1f" + text.encode(), "sha256")[:16].hex()
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Tells whether two secrets are the same, and nothing about them."""
+        return hmac.digest(self.secret, b"fingerprint\x1f", "sha256")[:8]
 
     def __repr__(self) -> str:
         return f"Keyer(key_id={self.key_id!r})"

@@ -19,9 +19,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from optout.address import Folding, Keyer
+from optout.alerts.settings import AlertsTable
 from optout.errors import ConfigurationError
 from optout.model import TRANSACTIONAL, Categories
 from optout.policy.clocks import AudienceTable, ClocksTable, ConsentTable, RegimesTable
+from optout.policy.rights import RetentionTable, RetiredKey
 from optout.vendors import VENDORS
 from optout.vendors.base import SystemConfig
 
@@ -40,6 +42,14 @@ class IdentityTable(_Table):
     key_id: str = Field(default="k1", pattern=r"^[a-z0-9_-]{1,20}$")
     fold_plus_tags: bool = False
     fold_dots: bool = False
+    retired: tuple[RetiredKey, ...] = ()
+
+    @field_validator("retired")
+    @classmethod
+    def _distinct(cls, value: tuple[RetiredKey, ...]) -> tuple[RetiredKey, ...]:
+        if len({key.key_id for key in value}) < len(value):
+            raise ValueError("two retired keys have the same key_id; give each its own")
+        return value
 
 
 class ScheduleTable(_Table):
@@ -58,6 +68,7 @@ class PolicyTable(_Table):
     consent: ConsentTable = ConsentTable()
     audience: AudienceTable = AudienceTable()
     regimes: RegimesTable = RegimesTable()
+    retention: RetentionTable = RetentionTable()
 
 
 class Settings(_Table):
@@ -69,6 +80,7 @@ class Settings(_Table):
     identity: IdentityTable = IdentityTable()
     schedule: ScheduleTable = ScheduleTable()
     policy: PolicyTable = PolicyTable()
+    alerts: AlertsTable = AlertsTable()
     hub: SystemConfig
     esp: tuple[SystemConfig, ...] = Field(min_length=1)
     file: Path | None = Field(default=None, exclude=True)
@@ -131,6 +143,8 @@ class Secrets:
     tokens: Mapping[str, str]
     """System name → credential."""
     keyer: Keyer
+    retired: tuple[Keyer, ...] = ()
+    """Earlier keys, oldest first."""
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(self.tokens)})"
@@ -196,18 +210,37 @@ def load_secrets(
             what = f"the environment variable {config.token_env} is not set"
             problems.append(_Problem(f"{where}.token_env", what, mend))
         tokens[config.name] = token.strip()
-    key = environ.get(settings.identity.key_env, "")
+    identity = settings.identity
+    first, *others = [
+        _secret(environ, name, where, problems)
+        for name, where in (
+            (identity.key_env, "identity.key_env"),
+            *((k.key_env, f"identity.retired.{k.key_id}.key_env") for k in identity.retired),
+        )
+    ]
+    if identity.key_id in {k.key_id for k in identity.retired}:
+        what = f"'{identity.key_id}' is listed as retired, too"
+        problems.append(_Problem("identity.key_id", what, "Give the new key an id of its own"))
+    if problems:
+        raise _refused(problems, settings.file)
+    folding = Folding(plus_tags=identity.fold_plus_tags, dots=identity.fold_dots)
+    retired = tuple(
+        Keyer(secret, each.key_id, folding)
+        for secret, each in zip(others, identity.retired, strict=True)
+    )
+    keyer = Keyer(first, identity.key_id, folding, others[0] if others else None)
+    return Secrets(tokens, keyer, retired)
+
+
+def _secret(environ: Mapping[str, str], name: str, where: str, problems: list[_Problem]) -> bytes:
+    key = environ.get(name, "")
     if len(key.encode()) < _MIN_KEY_BYTES:
-        what = f"the environment variable {settings.identity.key_env} " + (
+        what = f"the environment variable {name} " + (
             f"is shorter than {_MIN_KEY_BYTES} characters" if key else "is not set"
         )
         mend = 'Make one with: python -c "import secrets; print(secrets.token_hex(32))"'
-        problems.append(_Problem("identity.key_env", what, mend))
-    if problems:
-        raise _refused(problems, settings.file)
-    identity = settings.identity
-    folding = Folding(plus_tags=identity.fold_plus_tags, dots=identity.fold_dots)
-    return Secrets(tokens, Keyer(key.encode(), identity.key_id, folding))
+        problems.append(_Problem(where, what, mend))
+    return key.encode()
 
 
 @dataclass(frozen=True)

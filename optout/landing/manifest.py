@@ -25,6 +25,10 @@ class Part:
     kind: str
     rows: int
     sha256: str
+    original_sha256: str | None = None
+    """Of the file as first written, where it was lawfully rewritten since."""
+    rewritten: tuple[str, ...] = ()
+    """What for and when: `erasure 2026-11-25`."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,13 @@ class Manifest:
         return sum(part.rows for part in self.parts)
 
     def hash(self) -> str:
-        """Identifies what is loaded: the rows, their completeness and the state."""
-        return hashlib.sha256(orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        """Identifies what is loaded: the rows, their completeness and the state.
+
+        A lawful rewriting (`optout.rights`) leaves it: what was loaded is not loaded again.
+        """
+        told = asdict(self)
+        told["parts"] = [(p.kind, p.original_sha256 or p.sha256) for p in self.parts]
+        return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def write(self, folder: Path, name: str = MANIFEST) -> None:
         """Put the manifest into its stream's folder, atomically and durably."""
@@ -78,7 +87,7 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest | None:
 def _parse(path: Path, data: bytes) -> Manifest:
     try:
         fields = orjson.loads(data)
-        fields["parts"] = tuple(Part(**part) for part in fields["parts"])
+        fields["parts"] = tuple(_part(part) for part in fields["parts"])
         return Manifest(**fields)
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         place = "/".join(path.parts[-4:])
@@ -86,6 +95,10 @@ def _parse(path: Path, data: bytes) -> Manifest:
             f"the landing file {place} is damaged ({type(error).__name__})",
             mend="Restore it from a back-up, or delete its folder and run the night again",
         ) from None
+
+
+def _part(fields: dict[str, Any]) -> Part:
+    return Part(**{**fields, "rewritten": tuple(fields.get("rewritten", ()))})
 
 
 def verify_part(folder: Path, part: Part) -> Path:
