@@ -18,7 +18,7 @@ from duckdb import DuckDBPyConnection
 from optout.model import State, TimeKind
 from optout.nightly import latest_night
 from optout.rules.reading import Record, View, read_system
-from optout.rules.resolution import Decision, PreferenceChange, resolve
+from optout.rules.resolution import Decision, PreferenceChange, Reason, resolve
 from optout.warehouse.reconcile import ReconcilePolicy
 
 _RECORD_FIELDS = (
@@ -97,11 +97,15 @@ def explain(con: DuckDBPyConnection, key: UUID, policy: ReconcilePolicy) -> Pers
 def _as_the_hub_says(
     decisions: Mapping[str, Decision], hub: View, policy: ReconcilePolicy
 ) -> Mapping[str, Decision]:
-    """Where no change at all is known, the hub's present word is the expected state."""
+    """Where no opt-out is known, the hub's present word is the expected state: that an ESP once
+    was told a yes, by whomever, is none of the hub's (unknown is not yes)."""
     result = dict(decisions)
     for name, decision in decisions.items():
-        if decision.state is State.NOT_SET and hub.ins & policy.categories.bit(name):
-            result[name] = replace(decision, state=State.OPTED_IN)
+        if decision.reason is Reason.NO_OPT_OUT:
+            is_yes = bool(hub.ins & policy.categories.bit(name))
+            by = decision.decided_by if is_yes else None
+            state = State.OPTED_IN if is_yes else State.NOT_SET
+            result[name] = replace(decision, state=state, decided_by=by)
     return result
 
 

@@ -179,16 +179,20 @@ class Bench:
 
     def judge(self, con: DuckDBPyConnection) -> None:
         """Bring tonight's landing into the warehouse and audit it."""
-        project, date = self.project(), self.world.night.date
-        for config in project.settings.systems:
-            load.load_raw(con, project.landing, date, config.name)
-            nightly.load_core(project, con, date, config.name)
-        nightly.derive(project, con, date)
-        nightly.audit(project, con, date)
-        nightly.metrics(project, con, date)
+        judge(self.project(), con, self.world.night.date)
 
 
 Build = Callable[[Settings, Secrets, SystemConfig], Connector]
+
+
+def judge(project: Project, con: DuckDBPyConnection, night: date) -> None:
+    """Bring a night's landing into a warehouse and audit it."""
+    for config in project.settings.systems:
+        load.load_raw(con, project.landing, night, config.name)
+        nightly.load_core(project, con, night, config.name)
+    nightly.derive(project, con, night)
+    nightly.audit(project, con, night)
+    nightly.metrics(project, con, night)
 
 
 def patient(settings: Settings, secrets: Secrets, config: SystemConfig) -> Connector:
