@@ -11,7 +11,7 @@ from optout.errors import UsageError
 from optout.model import Categories
 from optout.testing import facts
 from optout.testing.facts import CUTOFF, NIGHT, change, reading
-from optout.warehouse.metrics import METRICS, PROMISES, measure, wilson
+from optout.warehouse.metrics import DRIFT_OPEN, METRICS, NEITHER, PROMISES, measure, wilson
 from optout.warehouse.reconcile import ReconcilePolicy, reconcile
 
 CATEGORIES = Categories(("news", "offers"))
@@ -182,6 +182,17 @@ def test_drifts_are_counted_by_class_system_and_category(con):
     assert metric(con, "drift_open", night=NEXT)["value"] == 0
 
 
+def test_the_cells_that_agree_of_someone_with_a_drift_elsewhere_are_counted_too(con):
+    """One wrong category would take all the right ones of that person out of the figures."""
+    rows = [reading("hub", 0, ins=1, outs=2), reading("mc", 0, sends=3), reading("kl", 0, sends=1)]
+    facts.store(con, "core.observation", rows)
+    facts.store(con, "core.change", [change("hub", 0, "offers", "opted_out", BEFORE)])
+    measured(con)
+    assert told(con, "sync_accuracy", "mc", "news") == (1, 1, 1, "met")
+    assert told(con, "sync_accuracy", "mc", "offers") == (0, 0, 1, "missed")
+    assert told(con, "sync_accuracy", "mc", "*") == (0.5, 1, 2, "missed")
+
+
 def test_nothing_to_compare_is_not_a_kept_promise(con):
     """Zero of zero is not one hundred per cent."""
     world(con, honoured=1)
@@ -288,10 +299,10 @@ def test_every_metric_is_written_every_night_and_explained(con):
     assert set(METRICS) <= headings
 
 
-def test_every_mart_file_is_named_in_the_document_and_every_promise_has_a_file():
+def test_every_promise_has_a_file_that_the_document_names():
     """A formula in the document that is not the one in force would mislead."""
     folder = ROOT / "optout" / "warehouse" / "sql"
     text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-    files = {f.name for f in folder.glob("mart_*.sql")}
-    assert {f"mart_{p.metric}.sql" for p in PROMISES} <= files
-    assert [name for name in files if name not in text] == []
+    wanted = {f"mart_{name}.sql" for name in (*(p.metric for p in PROMISES), NEITHER, DRIFT_OPEN)}
+    assert wanted <= {f.name for f in folder.glob("mart_*.sql")}
+    assert [name for name in sorted(wanted) if name not in text] == []

@@ -36,10 +36,16 @@ def random_world(seed: int) -> World:
     cut-off."""
     rng = Random(seed)
     return World(
-        readings=[r for p in range(PEOPLE) for r in _readings(rng, p)],
+        readings=_identified([r for p in range(PEOPLE) for r in _readings(rng, p)]),
         changes=_numbered(rng, [c for p in range(PEOPLE) for c in _changes(rng, p)]),
         cutoff=CUTOFF,
     )
+
+
+def _identified(rows):
+    """A stream tells of a record of a store once: of two drawn rows the last one stays."""
+    names = ("system", "stream", "store", "record_id", "night_to")
+    return list({tuple(row[name] for name in names): row for row in rows}.values())
 
 
 def _moment(rng: Random):
