@@ -29,6 +29,7 @@ from optout.warehouse.consent import consents
 from optout.warehouse.metrics import measure
 from optout.warehouse.reconcile import reconcile
 from optout.warehouse.script import run
+from optout.warehouse.trail import judge_trail, measure_trail
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def audit(project: Project, con: DuckDBPyConnection, night: date) -> None:
     """What should be, and where it is not."""
     with transaction(con):
         reconcile(con, night, policy=project.reconcile_policy)
+        judge_trail(con, night, policy=project.reconcile_policy)
         law = clock_policy(project.settings)
         for step in (clocks, consents, audience):
             step(con, night, policy=law)
@@ -117,6 +119,7 @@ def metrics(project: Project, con: DuckDBPyConnection, night: date) -> None:
     """The night's promises."""
     with transaction(con):
         measure(con, night, policy=project.reconcile_policy)
+        measure_trail(con, night, policy=project.reconcile_policy)
         measure_clocks(con, night, policy=clock_policy(project.settings))
         con.execute(
             "UPDATE core.night SET finished_at = $now WHERE night = $night",

@@ -68,7 +68,12 @@ class Project:
     def load_policy(self) -> LoadPolicy:
         """What loading needs of the settings."""
         s = self.settings
-        return LoadPolicy(s.category_masks, s.identity.key_id, s.policy.follow_address_change)
+        return LoadPolicy(
+            s.category_masks,
+            s.identity.key_id,
+            s.policy.follow_address_change,
+            {c.name: c.history_field for c in s.systems if c.history_field},
+        )
 
     @property
     def reconcile_policy(self) -> ReconcilePolicy:

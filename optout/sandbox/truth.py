@@ -9,7 +9,8 @@ from typing import NamedTuple
 from optout.model import Actual, DriftClass
 from optout.sandbox.acts import Governance
 from optout.sandbox.nights import Night
-from optout.sandbox.truth_tally import Gap, LateSend, Processing
+from optout.sandbox.truth_tally import LateSend, Processing
+from optout.sandbox.truth_trail import Gap
 
 
 class DriftRow(NamedTuple):
@@ -60,6 +61,8 @@ class Truth:
     """(ESP, category, address) → what the ESP would do, for everybody known anywhere."""
     gaps: tuple[Gap, ...]
     """All faults of the hub's trail up to this night."""
+    hub_changes: tuple[int, int]
+    """Changes that the hub's trail should tell, and those that it tells completely."""
     late_sends: tuple[LateSend, ...]
     """All sends after an opt-out up to this night."""
     processing: tuple[Processing, ...]

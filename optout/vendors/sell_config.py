@@ -32,6 +32,11 @@ class ZendeskSellConfig(SystemConfig):
     history_relaxed: Mapping[str, tuple[str, ...]] = {}
     """Source → what its entries need not have."""
 
+    @property
+    def history_field(self) -> str | None:
+        """The custom field that holds the history; None where the company keeps none."""
+        return self.fields.history or None
+
     @field_validator("history_required")
     @classmethod
     def _known_fields(cls, value: tuple[str, ...]) -> tuple[str, ...]:

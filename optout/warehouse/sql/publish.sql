@@ -45,4 +45,13 @@ CREATE TABLE published.mart.preference_daily AS SELECT * FROM mart.preference_da
 
 CREATE TABLE published.mart.opt_out_rate AS SELECT * FROM mart.opt_out_rate;
 
+CREATE TABLE published.audit.trail_gap AS SELECT * FROM audit.trail_gap;
+
+CREATE TABLE published.mart.trail_daily AS SELECT * FROM mart.trail_daily;
+
+CREATE TABLE published.core.chain_head AS
+SELECT max(link_seq) AS links, max(change_seq) AS change_seq, arg_max(night, link_seq) AS night,
+       arg_max(link, link_seq) AS link
+FROM core.change_commitment;
+
 CREATE TABLE published.mart.metric_daily AS SELECT * FROM mart.metric_daily;
