@@ -1,0 +1,42 @@
+"""Microsoft Teams and the long tail through the library apprise.
+
+It knows no life cycle and no idempotency, and says only whether it worked: a notice that was cut
+off by a crash is sent again. Keep tickets and digests here rather than pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from optout.alerts.message import Message
+from optout.alerts.render import subject, text
+from optout.alerts.settings import AppriseChannel
+from optout.alerts.sinks.base import ALL_ACTIONS, Misconfigured, Unavailable, secret
+
+
+class AppriseSink:
+    """One apprise URL."""
+
+    actions = ALL_ACTIONS
+
+    def __init__(self, settings: AppriseChannel, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+
+    def send(
+        self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
+    ) -> str | None:
+        """Hand it to the library."""
+        import apprise
+
+        url = secret(self._environ, self._settings.url_env)
+        notifier = apprise.Apprise()
+        if not notifier.add(url):
+            raise Misconfigured(
+                f"apprise does not understand the URL in {self._settings.url_env}",
+                mend="See the library's list of services",
+            )
+        if not notifier.notify(title=subject(message), body=text(message)):
+            raise Unavailable("apprise could not hand the message over")
+        return None

@@ -1,0 +1,21 @@
+-- Sends after an opt-out by where it was known and who mailed; `is_unmended`: that person would still
+-- be mailed there.
+SELECT
+    v.opted_out_in AS known_in,
+    v.system,
+    v.event_key::VARCHAR AS event_key,
+    v.category,
+    v.grade,
+    v.found_night,
+    v.campaign_id,
+    v.strict_deadline AS deadline,
+    v.contact_key::VARCHAR AS person,
+    EXISTS (
+        SELECT 1 FROM audit.drift AS d
+        WHERE d.class = 'unhonoured_opt_out' AND d.closed_night IS NULL AND d.system = v.system
+          AND d.contact_key = v.contact_key
+    ) AS is_unmended
+FROM audit.violation AS v
+WHERE v.found_night <= $night AND v.found_night > $night - 60
+  AND (v.grade = 'warning') = $is_warning
+ORDER BY known_in, v.system, v.found_night, event_key;
