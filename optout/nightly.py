@@ -27,6 +27,7 @@ from optout.warehouse.clocks import clock_policy, clocks
 from optout.warehouse.connection import transaction
 from optout.warehouse.consent import consents
 from optout.warehouse.metrics import measure
+from optout.warehouse.moves import count_moves
 from optout.warehouse.reconcile import reconcile
 from optout.warehouse.script import run
 from optout.warehouse.trail import judge_trail, measure_trail
@@ -120,6 +121,7 @@ def metrics(project: Project, con: DuckDBPyConnection, night: date) -> None:
     with transaction(con):
         measure(con, night, policy=project.reconcile_policy)
         measure_trail(con, night, policy=project.reconcile_policy)
+        count_moves(con, night)
         measure_clocks(con, night, policy=clock_policy(project.settings))
         con.execute(
             "UPDATE core.night SET finished_at = $now WHERE night = $night",

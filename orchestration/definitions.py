@@ -18,6 +18,7 @@ from optout.clock import night_of, parse_now
 from optout.settings import DEFAULT_FILE, Settings, load_settings
 from orchestration.jobs import build_nightly_job, build_nightly_schedule
 from orchestration.resources import ProjectResource
+from orchestration.sensors import build_sensors
 
 CONFIG_VARIABLE = "OPTOUT_CONFIG"
 
@@ -44,6 +45,7 @@ def build_definitions(config_file: Path, *, now: str = "") -> dg.Definitions:
         asset_checks=build_checks(settings),
         jobs=[job],
         schedules=[build_nightly_schedule(settings, job)],
+        sensors=build_sensors(),
         resources=resources,
         executor=dg.in_process_executor,
     )

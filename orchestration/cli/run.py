@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from optout.alerts.service import Alerting, evaluate_and_deliver
 from optout.errors import UsageError
 from optout.lock import run_lock
 from optout.project import Project
@@ -42,10 +43,28 @@ def command(
     with run_lock(project.data_dir, f"optout run, night {night}", project.now):
         succeeded = run_night(project, invocation, night, systems)
     if not succeeded:
+        tell_failure(project, night)
         return EXIT_INTERNAL
     verdict = read_verdict(project, night)
     echo_verdict(verdict)
+    tell_alerts(project)
     return exit_code(verdict)
+
+
+def tell_alerts(project: Project) -> None:
+    """Judge the night by the rules of alerts and deliver, as the sensors would."""
+    outcome = evaluate_and_deliver(project)
+    told, delivery = outcome.told, outcome.delivery
+    click.echo(
+        f"Alerts: {told.opened} new, {told.repeated} repeated, {told.resolved} over; "
+        f"{delivery.waiting} notices wait (`optout alerts list`)."
+    )
+
+
+def tell_failure(project: Project, night: date) -> None:
+    """The night did not end well: an alert of its own."""
+    with Alerting(project) as alerting:
+        alerting.run_failed(night, "the nightly job", "a step failed; its error was printed")
 
 
 def show_progress() -> None:

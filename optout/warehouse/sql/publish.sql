@@ -55,3 +55,5 @@ SELECT max(link_seq) AS links, max(change_seq) AS change_seq, arg_max(night, lin
 FROM core.change_commitment;
 
 CREATE TABLE published.mart.metric_daily AS SELECT * FROM mart.metric_daily;
+
+CREATE TABLE published.audit.move AS SELECT * FROM audit.move;
