@@ -17,6 +17,7 @@ from duckdb import DuckDBPyConnection
 
 from optout.model import State, TimeKind
 from optout.nightly import latest_night
+from optout.rights.suppression import unlifted
 from optout.rules.reading import Record, View, read_system
 from optout.rules.resolution import Decision, PreferenceChange, Reason, resolve
 from optout.warehouse.reconcile import ReconcilePolicy
@@ -77,6 +78,7 @@ def explain(con: DuckDBPyConnection, key: UUID, policy: ReconcilePolicy) -> Pers
         for system, records in rows.items()
     }
     changes = [replace(c, kept=kept.get(c.system, frozenset())) for c in changes]
+    changes = unlifted(changes, history)
     decisions = {
         name: resolve(changes, name, cutoff, policy.window) for name in policy.categories.names
     }
@@ -175,13 +177,22 @@ def _undated(
         for row in records:
             mask = row["weak_outs"] & views[system].outs & ~told[system]
             for name in policy.categories.of(mask):
-                bound = min(row["modified_at"] or row["valid_from"], row["valid_from"])
+                bound = _latest(row)
                 result.append(
                     PreferenceChange(
                         system, name, State.OPTED_OUT, bound, row["seen_after"], TimeKind.ESTIMATED
                     )
                 )
     return result
+
+
+def _latest(row: Mapping[str, Any]) -> datetime:
+    """The latest moment of an undated opt-out: the record's own stamp, where it lies between the
+    read that said otherwise and the one that said so first."""
+    stamp, before, first = row["modified_at"], row["seen_after"], row["valid_from"]
+    if stamp is None or stamp >= first or (before is not None and stamp <= before):
+        return first
+    return stamp
 
 
 def _or(records: Sequence[Mapping[str, Any]], field: str) -> int:

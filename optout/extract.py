@@ -135,7 +135,8 @@ def _read_stream(
     config = connector.config
     memory = night.memory.get((config.name, stream.name), StreamMemory())
     since = None
-    if not stream.always_full and not _full_is_due(memory, config, night.night):
+    every = config.full_read_every if stream.snapshot else config.full_feed_every
+    if not stream.always_full and not _full_is_due(memory, every, night.night):
         since = memory.since - overlap if memory.since else None
     begun = Manifest(
         system=config.name,
@@ -176,10 +177,8 @@ def _cost(connector: Connector) -> dict[str, float]:
     }
 
 
-def _full_is_due(memory: StreamMemory, config: SystemConfig, night: date) -> bool:
-    if memory.full_night is None:
-        return True
-    return (night - memory.full_night).days >= config.full_read_every
+def _full_is_due(memory: StreamMemory, every: int, night: date) -> bool:
+    return memory.full_night is None or (night - memory.full_night).days >= every
 
 
 def _owners(streams: Sequence[Stream]) -> dict[str, str]:

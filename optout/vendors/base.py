@@ -36,8 +36,12 @@ class SystemConfig(BaseModel):
     """Name of the environment variable that holds the credential; never the credential."""
     categories: Mapping[str, tuple[str, ...]] = {}
     """Company category → the vendor's stores that hold it (lists, groups, interests, types)."""
-    full_read_every: int = Field(default=7, ge=1)
-    """Nights between full reads of what can be read incrementally."""
+    full_read_every: int = Field(default=1, ge=1)
+    """Nights between full reads of the state. One by default: deletions and lifted suppressions
+    show in no feed. A large account may trade nights of not knowing for requests."""
+    full_feed_every: int = Field(default=7, ge=1)
+    """Nights between full reads of the feeds of changes and mail, which reach back by the
+    policy's overlap on the others."""
 
     @property
     def history_field(self) -> str | None:

@@ -61,7 +61,6 @@ def _refusal(answer: Answer) -> str | None:
 class KlaviyoConfig(SystemConfig):
     """Klaviyo's own keys; `categories` maps to ids of lists."""
 
-    full_read_every: int = Field(default=1, ge=1)
     event_days: int = Field(default=90, ge=1)
     """How far back the first read of events and campaigns goes."""
     event_overlap_hours: int = Field(default=48, ge=1)

@@ -29,6 +29,8 @@ class ZendeskSellConfig(SystemConfig):
     fields: SellFields = SellFields()
     history_required: tuple[str, ...] = REQUIRED
     """What every entry of the history field must have."""
+    full_read_every: int = Field(default=7, ge=1)
+    """The Sync queue tells every change and deletion; the walk is the check on the queue."""
     history_relaxed: Mapping[str, tuple[str, ...]] = {}
     """Source → what its entries need not have."""
 

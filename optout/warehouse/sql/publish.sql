@@ -57,3 +57,5 @@ FROM core.change_commitment;
 CREATE TABLE published.mart.metric_daily AS SELECT * FROM mart.metric_daily;
 
 CREATE TABLE published.audit.move AS SELECT * FROM audit.move;
+
+CREATE TABLE published.audit.cell_count AS SELECT * FROM audit.cell_count;
