@@ -19,6 +19,7 @@ from orchestration.cli.reveal import addresses_of
 
 Row = dict[str, Any]
 SHOWN_ROWS = 50
+_KEY_WIDTH = 36
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,9 @@ class Summary:
             for name, heading in self._columns.items()
         ]
         table = Table()
-        for heading in headings:
-            table.add_column(heading, overflow="fold")
+        for heading, name in zip(headings, self._columns, strict=True):
+            width = _KEY_WIDTH if name == "contact_key" else None
+            table.add_column(heading, overflow="fold", min_width=width)
         for row in self._first:
             table.add_row(*(_text(_shown(row, name)) for name in self._columns))
         console.print(table)

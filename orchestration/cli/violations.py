@@ -35,8 +35,7 @@ _FIELDS = (
 )  # fmt: skip
 _COLUMNS = {
     "grade": "Grade", "system": "System", "category": "Category", "contact_key": "Contact key",
-    "opted_out_at": "Opted out", "sent_at": "Sent", "campaign": "Campaign",
-    "strict_deadline": "Strict deadline", "legal_deadline": "Legal deadline",
+    "opted_out_at": "Opted out", "sent_at": "Sent", "strict_deadline": "Strict deadline",
 }  # fmt: skip
 
 
