@@ -34,6 +34,15 @@ JOIN rec_category AS k ON (w.undated & k.bit) <> 0
 WHERE coalesce(w.seen_after, $cutoff) <= $cutoff
 GROUP BY w.contact_key, k.bit, w.system, w.last_moment;
 
+-- Erased people whom a vendor sends again (core.suppression): an opt-out that nothing lifts.
+INSERT INTO rec_out
+SELECT
+    c.contact_key, coalesce(k.bit, 0), c.occurred_at, c.occurred_from, c.change_id, c.system, c.source
+FROM core.suppression_change AS c
+LEFT JOIN rec_category AS k ON k.category = c.category
+WHERE (c.category IS NULL OR k.bit IS NOT NULL) AND c.occurred_at <= $cutoff
+  AND c.contact_key IN (SELECT contact_key FROM core.identity);
+
 -- Of each scope the last opt-out, which speaks if any of them stands, and when the first one was.
 -- At equal moments the greatest id decides, then the greatest name: no order of reading matters.
 CREATE OR REPLACE TEMP TABLE rec_span AS
@@ -82,6 +91,10 @@ later AS (
                ELSE coalesce(c.occurred_from, $cutoff) END <= $cutoff
       AND c.change_id NOT IN (SELECT change_id FROM rec_superseded)
       AND (p.earliest IS NULL OR c.occurred_at + $window >= p.earliest)
+      AND NOT EXISTS (
+            SELECT 1 FROM core.suppression AS s
+            WHERE s.contact_key = c.contact_key AND (s.category IS NULL OR s.category = c.category)
+      )
 ),
 -- What the system that recorded a release of everything shows as opted out all the same.
 kept AS (
@@ -90,7 +103,17 @@ kept AS (
     WHERE o.night_to IS NULL AND o.category_outs <> 0
       AND o.contact_key IN (SELECT contact_key FROM later WHERE bit = 0 AND is_explicit)
     GROUP BY o.system, o.contact_key
+),
+suppressed AS (
+    SELECT s.contact_key, bit_or(k.bit) AS categories
+    FROM core.suppression AS s
+    JOIN rec_category AS k ON k.category = s.category
+    GROUP BY s.contact_key
 )
-SELECT l.*, CASE WHEN l.bit = 0 THEN coalesce(k.categories, 0) ELSE 0 END AS kept
+SELECT
+    l.*,
+    CASE WHEN l.bit = 0 THEN coalesce(k.categories, 0) | coalesce(s.categories, 0)
+         ELSE 0 END AS kept
 FROM later AS l
-LEFT JOIN kept AS k ON k.system = l.system AND k.contact_key = l.contact_key;
+LEFT JOIN kept AS k ON k.system = l.system AND k.contact_key = l.contact_key
+LEFT JOIN suppressed AS s ON s.contact_key = l.contact_key;
