@@ -10,6 +10,8 @@ from optout import nightly
 _CORE = [dg.AssetKey(["core", n]) for n in ("observation", "change", "consent", "source_read")]
 _AUDIT = {
     "expected": "What each person's preference should be, with the change that decided it.",
+    "trail_change": "Each change of a field, and whether its system's own record is complete.",
+    "trail_gap": "What is wrong with the record of a change, one row a fault.",
     "drift": "Every cell that is not what is expected, with the night it opened and closed.",
 }
 

@@ -12,6 +12,7 @@ TABLES = {
     "identity": "The only table with plain addresses: contact key to address.",
     "observation": "What each store of each system said of each record: change-only.",
     "change": "Every preference change as an event; append-only.",
+    "change_commitment": "The chain over the changes: what was recorded cannot be altered unseen.",
     "mail_event": "Who was sent what and when, and what came of it, from the vendors' own logs.",
     "campaign": "Each mailing and whether it identifies its sender and offers an opt-out.",
     "consent": "The governance fields of the hub's records.",

@@ -9,12 +9,17 @@ from checks.freshness import build_freshness
 from checks.gx import SuiteOutcome, run_suite
 from checks.promises import promise_suites
 from checks.suites import Suite, structure_suites
+from checks.trail import trail_suites
 from optout.settings import Settings
 
 
 def build_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     """Every check of the location."""
-    suites = [*structure_suites(settings), *promise_suites(settings)]
+    suites = [
+        *structure_suites(settings),
+        *promise_suites(settings),
+        *trail_suites(settings),
+    ]
     return [*(_suite_check(suite) for suite in suites), *build_freshness(settings)]
 
 

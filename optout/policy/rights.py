@@ -31,7 +31,7 @@ class RetentionTable(_Table):
     audit; older nights cannot be replayed."""
     mail_days: int | None = Field(default=1_100, ge=190)
     """Sends, opens, clicks: three years, the time in which a mailing can be complained of. What a
-    violation rests on is kept, and what engagement is judged by (hence no less than half a year)."""
+    violation rests on is kept, and what engagement is judged by (hence at least half a year)."""
     observation_days: int | None = Field(default=1_100, ge=35)
     """What systems said before they said something else."""
     drift_days: int | None = Field(default=1_100, ge=100)

@@ -33,6 +33,7 @@ COMMANDS = {
     "violations": "Show every send after an opt-out, against its deadlines.",
     "consent": "Show what mail to each person could rest on, and until when.",
     "alerts": "See open alerts, take them on, silence them, test the channels.",
+    "gaps": "Show every change whose own record is missing or incomplete.",
     "explain": "Show one person: every system's answer, the expected state, why, and the history.",
     "dashboard": "Build the pages of the last night and print where they are.",
     "verify": "Check that no recorded change was altered, removed or inserted.",

@@ -129,7 +129,7 @@ CREATE TABLE audit.trail_change (
     unit_id     UUID NOT NULL,              -- the change that told of it first, else derived
     system      VARCHAR NOT NULL,
     contact_key UUID,
-    field       VARCHAR,                    -- category; '*': the global flag; NULL: not known which
+    field       VARCHAR,                    -- category; 'global': the flag of all; NULL: not known which
     new_state   VARCHAR,
     occurred_at TIMESTAMP,                  -- the act, or the latest moment at which it can have been
     night       DATE NOT NULL,              -- that told of it first

@@ -159,7 +159,9 @@ SELECT
     END AS fault
 FROM (
     SELECT
-        u.unit_id, u.system, u.contact_key, u.field, u.new AS new_state, u.occurred_at, u.night,
+        u.unit_id, u.system, u.contact_key,
+        CASE WHEN u.field = '*' THEN 'global' ELSE u.field END AS field, u.new AS new_state,
+        u.occurred_at, u.night,
         u.source, u.has_entry OR k.unit_id IS NOT NULL AS has_entry,
         k.unit_id IS NULL AND n.unit_id IS NULL AND u.new IS NOT NULL AS is_readable,
         b.unit_id IS NULL AS is_chained, p.unit_id IS NULL AS is_real,

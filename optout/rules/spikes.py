@@ -1,0 +1,214 @@
+"""Opt-out spikes, slow rises and dead feeds: whether the chance of opting out rose (docs/detection.md).
+
+Pure: arrays of nightly counts in, verdicts out. The question is always "did the chance of opting
+out, per message delivered, rise?", and the answer may be that there is too little to tell.
+
+Three upper tails are looked at, of tonight, of the last four nights and of the last fortnight.
+The sums are a CUSUM in its V-mask form (every backward sum against its own boundary), with an
+exact tail for the boundary instead of a straight arm, so that it holds at any volume and allows
+for the error of the learnt baseline. All tails, and the one for a dead feed, share one budget of
+false pages among all series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optout.rules.spikes_baseline import Baseline, Prediction, learn
+from optout.rules.spikes_tail import Floats
+
+WINDOWS = (1, 4, 14)
+"""Nights whose sums are tested; the longest stays out of the baseline, so that a rise never
+teaches itself as normal before it is seen."""
+GUARD = WINDOWS[-1]
+_SHARES = {4: 0.95, 14: 0.2}
+"""Parts of the budget for the slow sums, as far as they can use them; the night has the rest."""
+_NIGHT_SHARE = 0.2
+"""What the night keeps at least."""
+_DEAD_SHARE = 0.01
+
+
+class SpikeKind(StrEnum):
+    """What a night's verdict on a series is."""
+
+    SPIKE = "spike"
+    SLOW_RISE = "slow_rise"
+    DEAD_FEED = "dead_feed"
+    SCANNER = "scanner"
+    TOO_LITTLE_TO_TELL = "too_little_to_tell"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class DetectionRules:
+    """Thresholds; the settings table is `[policy.detection]`."""
+
+    false_pages_per_year: float = 1.0
+    """Of all series together."""
+    series: int = 20
+    """How many share it."""
+    baseline_nights: int = 90
+    min_baseline_nights: int = 20
+    """Over-dispersion cannot be told from fewer."""
+    min_deliveries: int = 500
+    min_effect: float = 1.5
+    """Rate over expected rate, of tonight and of four nights."""
+    min_slow_effect: float = 1.25
+    """Of a fortnight."""
+    min_excess: float = 10.0
+    """Opt-outs more than expected."""
+
+    @property
+    def alpha(self) -> float:
+        """The chance of a false page that one series may have in one night."""
+        return self.false_pages_per_year / (365.0 * self.series)
+
+    def effect(self, window: int) -> float:
+        """The least ratio that a sum of so many nights has to show."""
+        return self.min_effect if window < GUARD else self.min_slow_effect
+
+
+@dataclass(frozen=True)
+class Nights:
+    """Series × nights, oldest first, tonight last; at least `GUARD` + 1 columns."""
+
+    opt_outs: Floats
+    deliveries: Floats
+    weekday: NDArray[np.int64]
+    """0 to 6."""
+    is_complete: NDArray[np.bool_]
+    """Whether the sources of the series were read completely that night."""
+    teaches: NDArray[np.bool_]
+    """Complete, and not flagged by an earlier verdict."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """One upper tail of every series."""
+
+    window: int
+    opt_outs: Floats
+    prediction: Prediction
+    p_value: Floats
+    """1 where not tested."""
+    alpha: Floats
+    is_tested: NDArray[np.bool_]
+    fires: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What is said of each series tonight."""
+
+    baseline: Baseline
+    tests: tuple[Test, ...]
+    """In the order of `WINDOWS`."""
+    is_dead: NDArray[np.bool_]
+    dead_p_value: Floats
+
+    @property
+    def pages(self) -> NDArray[np.bool_]:
+        """Whether any detector fires."""
+        fires = self.is_dead.copy()
+        for test in self.tests:
+            fires |= test.fires
+        return fires
+
+
+def judge(nights: Nights, rules: DetectionRules, spreads: Floats | None = None) -> Verdicts:
+    """Test the last night of every series against the nights before it."""
+    baseline = _learn(nights, rules, spreads)
+    has_baseline = baseline.nights >= rules.min_baseline_nights
+    can_judge = has_baseline & nights.is_complete[:, -1]
+    sums = {w: _sum(nights, baseline, w) for w in WINDOWS}
+    alphas = _share(sums, rules)
+    tests = []
+    for window in WINDOWS:
+        count, prediction = sums[window]
+        is_tested = can_judge & (prediction.size >= rules.min_deliveries)
+        p_value = np.ones(len(count))
+        matters = is_tested & (count > 0)
+        if matters.any():
+            p_value[matters] = _rows(prediction, matters).at_least(count[matters])
+        is_large = (count >= rules.effect(window) * prediction.expected) & (
+            count >= prediction.expected + rules.min_excess
+        )
+        fires = is_tested & is_large & (p_value <= alphas[window])
+        tests.append(Test(window, count, prediction, p_value, alphas[window], is_tested, fires))
+    tonight = tests[0]
+    dead = np.where(tonight.opt_outs == 0, tonight.prediction.none(), 1.0)
+    is_dead = tonight.is_tested & (dead <= rules.alpha * _DEAD_SHARE)
+    return Verdicts(baseline, tuple(tests), is_dead, dead)
+
+
+def least_that_fires(test: Test, rules: DetectionRules) -> Floats:
+    """The smallest count of each series that would have fired: found by halving."""
+    expected = test.prediction.expected
+    least = np.maximum(rules.effect(test.window) * expected, expected + rules.min_excess)
+    low = np.ceil(least) - 1.0
+    high = np.maximum(test.prediction.size, low + 1.0)
+    for _ in range(64):
+        open_ = high - low > 1.0
+        if not open_.any():
+            break
+        middle = np.floor((low + high) / 2.0)
+        enough = test.prediction.at_least(middle) <= test.alpha
+        high = np.where(open_ & enough, middle, high)
+        low = np.where(open_ & ~enough, middle, low)
+    return high
+
+
+def _learn(nights: Nights, rules: DetectionRules, spreads: Floats | None) -> Baseline:
+    before = slice(0, nights.opt_outs.shape[1] - GUARD)
+    usable = nights.teaches[:, before] & (nights.deliveries[:, before] > 0)
+    newest = np.cumsum(usable[:, ::-1], axis=1)[:, ::-1] <= rules.baseline_nights
+    deliveries = np.where(usable & newest, nights.deliveries[:, before], 0.0)
+    return learn(nights.opt_outs[:, before], deliveries, nights.weekday[:, before], spreads)
+
+
+def _sum(nights: Nights, baseline: Baseline, window: int) -> tuple[Floats, Prediction]:
+    last = slice(nights.opt_outs.shape[1] - window, None)
+    is_complete = nights.is_complete[:, last]
+    count = np.where(is_complete, nights.opt_outs[:, last], 0.0).sum(axis=1)
+    deliveries = np.where(is_complete, nights.deliveries[:, last], 0.0)
+    return count, baseline.predict(deliveries, nights.weekday[:, last])
+
+
+def _share(
+    sums: dict[int, tuple[Floats, Prediction]], rules: DetectionRules
+) -> dict[int, Floats]:
+    """Divide a series' budget among its tails.
+
+    A slow sum of large volume fires by its least effect or not at all: what it cannot use of its
+    share goes to the night. The shares depend on expected counts alone, never on what was seen.
+    """
+    alphas: dict[int, Floats] = {}
+    used = np.zeros(len(sums[1][0]))
+    for window, share in _SHARES.items():
+        prediction = sums[window][1]
+        expected = prediction.expected
+        least = np.maximum(rules.effect(window) * expected, expected + rules.min_excess)
+        usable = prediction.at_least(np.minimum(np.ceil(least), prediction.size))
+        alphas[window] = np.minimum(share * rules.alpha, usable)
+        used += alphas[window]
+    rest = np.maximum(1.0 - _DEAD_SHARE - used / rules.alpha, _NIGHT_SHARE)
+    alphas[1] = rest * rules.alpha
+    return alphas
+
+
+def _rows(prediction: Prediction, rows: NDArray[np.bool_]) -> Prediction:
+    return Prediction(
+        prediction.size[rows],
+        prediction.expected[rows],
+        prediction.correlation[rows],
+        prediction.weights[rows],
+    )
+
+
+def learn_spreads(nights: Nights, rules: DetectionRules) -> Floats:
+    """How likely each spread is among these series: for `judge` on a part of them."""
+    return _learn(nights, rules, None).common
