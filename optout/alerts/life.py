@@ -219,7 +219,7 @@ def plan(
     """What has to be told of all open alerts above the digest, one notice a presumed cause.
 
     The most urgent alert of a cause leads; the others ride along in its notice and get one of their
-    own only when the one that led them is over. What may never be muted is told alone.
+    own only when the one that led them is over. What may never be muted never rides.
     """
     groups: defaultdict[str, list[Alert]] = defaultdict(list)
     for alert in alerts:
@@ -228,10 +228,16 @@ def plan(
             continue
         if not alert.never_muted and (key in silenced or is_unheard(alert)):
             continue
-        alone = alert.never_muted or not alert.facts.group
-        groups[key if alone else f"group:{alert.facts.group}"].append(alert)
-    notices = (_notice_of(members, policy, now) for members in groups.values())
+        groups[f"group:{alert.facts.group}" if alert.facts.group else key].append(alert)
+    notices = (_notice_of(m, policy, now) for group in groups.values() for m in _split(group))
     return [notice for notice in notices if notice]
+
+
+def _split(group: Sequence[Alert]) -> list[list[Alert]]:
+    """The lead with its riders; what may never be muted can lead, but never rides along."""
+    lead = min(group, key=_precedence)
+    riders = [a for a in group if a is not lead and not a.never_muted]
+    return [[lead, *riders], *([a] for a in group if a is not lead and a.never_muted)]
 
 
 def is_unheard(alert: Alert) -> bool:
@@ -240,8 +246,7 @@ def is_unheard(alert: Alert) -> bool:
 
 
 def _notice_of(members: Sequence[Alert], policy: RepeatPolicy, now: datetime) -> Notice | None:
-    lead = min(members, key=_precedence)
-    riders = tuple(a for a in members if a is not lead)
+    lead, *riders = members
     reason = reason_to_tell(lead, policy, now)
     if not lead.is_announced:
         reason = Reason.OPENED
@@ -249,15 +254,14 @@ def _notice_of(members: Sequence[Alert], policy: RepeatPolicy, now: datetime) ->
         others = {reason_to_tell(a, policy, now) for a in riders} - {None, Reason.DUE}
         if others:
             reason = Reason.WORSE
-    return Notice(lead, Action.TRIGGER, reason, riders) if reason else None
+    return Notice(lead, Action.TRIGGER, reason, tuple(riders)) if reason else None
 
 
-def _precedence(alert: Alert) -> tuple[int, bool, int, datetime, str]:
-    """The most urgent first, among equals the one that people already know."""
-    is_known_so = alert.is_announced and alert.told is not None
+def _precedence(alert: Alert) -> tuple[int, bool, bool, int, datetime, str]:
+    """The most urgent first, among equals what nothing mutes, then what people already know."""
     return (
-        -alert.severity.rank, not is_known_so, -alert.facts.count, alert.opened_at,
-        alert.key.dedup_key,
+        -alert.severity.rank, not alert.never_muted, not alert.is_announced, -alert.facts.count,
+        alert.opened_at, alert.key.dedup_key,
     )  # fmt: skip
 
 

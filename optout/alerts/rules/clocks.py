@@ -42,7 +42,7 @@ def _deadline(facts: Facts, link: tuple[str, str], rows: list[Row]) -> Condition
     return Condition(
         key=facts.key("deadline", source, target),
         severity=Severity.PAGE if left <= LAST_DAYS else Severity.TICKET,
-        headline=f"{people(count)} must stop getting mail from {target}: {when}",
+        headline=f"{people(count)} must be opted out in {target}: {when}",
         count=count,
         people=count,
         direction=Direction.MAILABLE,

@@ -1,8 +1,8 @@
--- Sends after an opt-out by where it was known and who mailed; `is_unmended`: that person would still
--- be mailed there.
+-- Sends after an opt-out, found within two months, by who mailed; `is_unmended`: that person would
+-- still be mailed there.
 SELECT
-    v.opted_out_in AS known_in,
     v.system,
+    v.opted_out_in AS known_in,
     v.event_key::VARCHAR AS event_key,
     v.category,
     v.grade,
@@ -17,5 +17,4 @@ SELECT
     ) AS is_unmended
 FROM audit.violation AS v
 WHERE v.found_night <= $night AND v.found_night > $night - 60
-  AND (v.grade = 'warning') = $is_warning
-ORDER BY known_in, v.system, v.found_night, event_key;
+ORDER BY v.system, v.found_night, event_key;
