@@ -30,6 +30,7 @@ from optout.warehouse.metrics import measure
 from optout.warehouse.moves import count_moves
 from optout.warehouse.reconcile import reconcile
 from optout.warehouse.script import run
+from optout.warehouse.spikes import detect, spike_policy
 from optout.warehouse.trail import judge_trail, measure_trail
 
 
@@ -114,6 +115,7 @@ def audit(project: Project, con: DuckDBPyConnection, night: date) -> None:
         law = clock_policy(project.settings)
         for step in (clocks, consents, audience):
             step(con, night, policy=law)
+        detect(con, night, policy=spike_policy(project.settings))
 
 
 def metrics(project: Project, con: DuckDBPyConnection, night: date) -> None:

@@ -23,6 +23,7 @@ from optout.alerts.settings import AlertsTable
 from optout.errors import ConfigurationError
 from optout.model import TRANSACTIONAL, Categories
 from optout.policy.clocks import AudienceTable, ClocksTable, ConsentTable, RegimesTable
+from optout.policy.detection import DetectionTable
 from optout.policy.rights import RetentionTable, RetiredKey
 from optout.vendors import VENDORS
 from optout.vendors.base import SystemConfig
@@ -69,6 +70,7 @@ class PolicyTable(_Table):
     audience: AudienceTable = AudienceTable()
     regimes: RegimesTable = RegimesTable()
     retention: RetentionTable = RetentionTable()
+    detection: DetectionTable = DetectionTable()
 
 
 class Settings(_Table):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from optout.rules.spikes import DetectionRules
+from optout.rules.detection import DetectionRules
 
 
 class DetectionTable(BaseModel):

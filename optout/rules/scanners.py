@@ -1,4 +1,4 @@
-"""Spikes that machines make: link scanners that open every link of a message, also the one to opt out.
+"""Spikes that machines make: scanners that open every link of a message, also the one to opt out.
 
 They come from one mailbox domain within minutes of delivery. Such opt-outs are honoured like any
 other: nobody can tell for certain that the person did not mean it. Only the alert is another one.

@@ -154,9 +154,7 @@ def learn(
     )  # fmt: skip
 
 
-def _weekdays(
-    counts: Floats, flat: Floats, weekday: NDArray[np.int64]
-) -> tuple[Floats, Floats]:
+def _weekdays(counts: Floats, flat: Floats, weekday: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Factors shrunk towards 1 as far as chance could have made them (James and Stein), and how
     far they are trusted."""
     seen = np.zeros((len(counts), 7))
@@ -176,9 +174,7 @@ def _weekdays(
     return np.maximum(factors, 0.05), trust
 
 
-def _explain(
-    counts: Floats, each: Floats, is_used: NDArray[np.bool_], learnt: Floats
-) -> Floats:
+def _explain(counts: Floats, each: Floats, is_used: NDArray[np.bool_], learnt: Floats) -> Floats:
     """Series × spreads: log-likelihood of the baseline's nights, by the negative binomial law.
 
     Nights lie closer to a mean that was learnt from them than to the true one; `learnt` figures
@@ -188,7 +184,8 @@ def _explain(
     mean = np.where(is_used, np.maximum(each, 1e-9), 0.0)
     typical = mean.sum(axis=1) / np.maximum(is_used.sum(axis=1), 1)
     whole = counts.astype(np.int64)
-    ladder = np.arange(whole.max(initial=0) + 1, dtype=np.float64)
+    most = int(np.max(whole, initial=0))
+    ladder = np.arange(most + 1, dtype=np.float64)
     for i, spread in enumerate(SPREADS):
         if spread == 0.0:
             terms = -mean

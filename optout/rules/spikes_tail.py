@@ -31,7 +31,9 @@ class _Law(NamedTuple):
         return _Law(self.size[rows], self.alpha[rows], self.beta[rows])
 
 
-def upper_tail(count: ArrayLike, size: ArrayLike, mean: ArrayLike, correlation: ArrayLike) -> Floats:
+def upper_tail(
+    count: ArrayLike, size: ArrayLike, mean: ArrayLike, correlation: ArrayLike
+) -> Floats:
     """The chance of `count` or more among `size`; arrays are broadcast.
 
     `mean` lies within (0, 1), `correlation` is positive; counts above `size` have chance 0.

@@ -59,3 +59,23 @@ CREATE TABLE published.mart.metric_daily AS SELECT * FROM mart.metric_daily;
 CREATE TABLE published.audit.move AS SELECT * FROM audit.move;
 
 CREATE TABLE published.audit.cell_count AS SELECT * FROM audit.cell_count;
+
+CREATE TABLE published.mart.opt_out_series AS SELECT * FROM mart.opt_out_series;
+
+CREATE TABLE published.audit.spike AS SELECT * FROM audit.spike;
+
+-- Where preferences are written: how much, how late it was heard of, how well it is recorded. What only
+-- comparing nights tells is no touchpoint.
+CREATE TABLE published.mart.touchpoint AS
+SELECT system, source, channel, category, count(*) AS changes, count(DISTINCT contact_key) AS people,
+       avg(CASE WHEN is_explicit THEN 1 ELSE 0 END) AS explicit_share,
+       avg(CASE WHEN time_kind = 'source' THEN 1 ELSE 0 END) AS exact_share,
+       quantile_cont(hours, 0.5) AS hours_median, quantile_cont(hours, 0.95) AS hours_p95,
+       avg(CASE WHEN missing IS NULL OR missing = '' THEN 1 ELSE 0 END) AS complete_share,
+       max(occurred_at) AS last_at
+FROM (
+    SELECT *, CASE WHEN time_kind = 'source' THEN greatest(0, epoch(received_at - occurred_at)) / 3600.0 END AS hours
+    FROM core.change
+    WHERE feed NOT IN ('baseline', 'comparison', 'address_change')
+) AS c
+GROUP BY system, source, channel, category;
