@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from optout.sandbox.deeds import HUB
+from optout.sandbox.deeds import HUB, SENDGRID
 from optout.sandbox.server import Sandbox
 from optout.sandbox.world import World
 
@@ -72,6 +72,9 @@ def _table(sandbox: Sandbox, world: World, system: str) -> list[str]:
     ]
     if system == HUB:
         return lines
+    if system == SENDGRID and not sandbox.limits_on:
+        # Each message costs a request: at the vendor's pace a demonstration would wait for minutes.
+        lines.append("requests_per_minute = 60000")
     stores = world.twins[system].category_map()
     lines.append("[esp.categories]")
     lines += [f"{category} = {json.dumps(list(each))}" for category, each in stores.items()]

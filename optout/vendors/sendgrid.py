@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
@@ -64,6 +64,9 @@ class SendGridConfig(SystemConfig):
     message_days: int = Field(default=2, ge=0, le=30)
     """How many days before the last read messages are looked at again, for late unsubscribes
     through them; on the first night, how far back to begin."""
+    requests_per_minute: int = Field(default=600, ge=1)
+    """What the account may ask of one endpoint: plans differ, and the vendor publishes no table
+    (`X-RateLimit-Limit` tells)."""
     export_timeout_seconds: float = Field(default=1200.0, gt=0)
     """How long an export of the contacts may take."""
 
@@ -87,11 +90,12 @@ class SendGrid(Connector):
 
     @classmethod
     def http_options(cls, config: SystemConfig, token: str) -> HttpOptions:
-        """The key as a bearer token. The vendor counts 600 a minute for each endpoint; one limit
-        for all of them is safe."""
+        """The key as a bearer token. The vendor counts each endpoint by itself; one limit for all
+        of them is safe."""
+        many = cast(SendGridConfig, config).requests_per_minute
         return HttpOptions(
             headers={"Authorization": f"Bearer {token}"},
-            limits=(Limit(requests=600, seconds=60),),
+            limits=(Limit(requests=many, seconds=60),),
             retry_after=_reset,
             refusal=_refusal,
         )
@@ -176,12 +180,11 @@ class SendGrid(Connector):
         finish(result, out, state)
 
     def _span(self, request: ReadRequest) -> Span:
-        """From some days before where the last complete read ended: `since` says so only on
-        nights that are not due for a full read, and a night that was missed must leave no gap."""
-        known = [request.cutoff, request.since or request.cutoff]
-        if "read_to" in request.state:
-            known.append(datetime.fromisoformat(request.state["read_to"]))
-        start = min(known) - timedelta(days=self.config.message_days)
+        """From some days before where the last complete read ended: a night that was missed must
+        leave no gap. `since` would reach back twice, as every message costs a request."""
+        told = request.state.get("read_to")
+        known = datetime.fromisoformat(told) if told else request.since or request.cutoff
+        start = min(known, request.cutoff) - timedelta(days=self.config.message_days)
         return Span(start, request.now or request.cutoff)
 
 
