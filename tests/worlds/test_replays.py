@@ -52,7 +52,7 @@ def replayed(projects: list[Project], landing: Path) -> dict[str, list[str]]:
 def test_a_second_load_and_pages_in_another_order_change_nothing(seed: int, tmp_path: Path) -> None:
     """Recovery means loading again; a figure that depends on how often is no figure."""
     with Bench(tmp_path / "one", Plan(people=60, seed=seed)) as bench:
-        projects = lived(bench, 3)
+        projects = lived(bench, 2)
         last = projects[-1]
         with last.warehouse.writer() as con:
             once = tables(con)
