@@ -153,8 +153,9 @@ def _nightly(con: DuckDBPyConnection, night: date, policy: SpikePolicy) -> Batch
             opt_outs[row, length - 1 - ago] = out
             deliveries[row, length - 1 - ago] = sent
             flagged[row, length - 1 - ago] = is_flagged
-    is_complete = np.array([[(s.system, n) in complete for n in range(length)] for s in series])
-    is_complete = is_complete.reshape(shape)
+    told = [[(s.system, n) in complete for n in range(length)] for s in series]
+    # Without any series numpy would take the empty list for numbers.
+    is_complete = np.array(told, dtype=bool).reshape(shape)
     ages = np.arange(length - 1, -1, -1)
     weekday = np.array([(night - timedelta(days=int(a))).weekday() for a in ages], dtype=np.int64)
     teaches = is_complete & ~flagged
