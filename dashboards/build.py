@@ -13,6 +13,7 @@ again keeps its earlier build beside the new one, as evidence.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,8 @@ from optout.project import Project
 FOLDER = "site"
 LATEST = "latest"
 _DIGEST_LENGTH = 12
+_ORIGIN = "origin.json"
+"""What a build was made from: two builds of one origin differ only in their alerts or reports."""
 _INDEX = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>optout</title>'
     '<meta http-equiv="refresh" content="0; url=latest/index.html"></head>'
@@ -76,10 +79,11 @@ def build(data: Published, site: Path, places: Places | None = None) -> Built:
     try:
         _write_pages(data, fresh, places or Places(), plotly_file)
         _write_exports(data, fresh)
+        write_atomic(fresh / _ORIGIN, _origin(data))
         folder = _keep(fresh, site, data.night)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    _point(site / data.night.isoformat(), folder)
+    _replace(site / data.night.isoformat(), folder)
     if not _newer(site, data.night):
         _point(site / LATEST, folder)
     write_atomic(site / "index.html", _INDEX.encode())
@@ -149,8 +153,13 @@ def _menu(data: Published) -> list[tuple[str, list[dict[str, str]]]]:
     for page in PAGES:
         found = {row["status"] for name in page.metrics if (row := data.metric(name)) is not None}
         status = next((s for s in ("missed", "unknown", "met") if s in found), "none")
-        item = {"slug": page.slug, "file": page.file, "title": page.title, "status": status,
-                "mark": words.MARK.get(status, "·")}  # fmt: skip
+        item = {
+            "slug": page.slug,
+            "file": page.file,
+            "title": page.title,
+            "status": status,
+            "mark": words.MARK.get(status, "·"),
+        }
         groups.setdefault(page.group, []).append(item)
     return list(groups.items())
 
@@ -176,6 +185,31 @@ def _keep(fresh: Path, site: Path, night: date) -> Path:
         sync_dir(fresh)
         fresh.rename(kept)
     return kept
+
+
+def _origin(data: Published) -> bytes:
+    told = {
+        "night": data.night.isoformat(),
+        "cutoff_at": data.cutoff.isoformat(),
+        "measured_at": data.finished.isoformat(),
+        "chain_head": data.chain_head,
+        "program": __version__,
+    }
+    return f"{json.dumps(told, indent=2)}\n".encode()
+
+
+def _replace(link: Path, folder: Path) -> None:
+    """Show a night's new build. The one before it stays as evidence if the night was run again, and
+    goes if it was made from the very same data."""
+    before = link.parent / link.readlink() if link.is_symlink() else folder
+    _point(link, folder)
+    if before == folder or not (before / _ORIGIN).exists():
+        return
+    if (before / _ORIGIN).read_bytes() == (folder / _ORIGIN).read_bytes():
+        latest = link.parent / LATEST
+        if latest.is_symlink() and latest.readlink().name == before.name:
+            _point(latest, folder)
+        shutil.rmtree(before)
 
 
 def _newer(site: Path, night: date) -> bool:

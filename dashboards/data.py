@@ -35,6 +35,9 @@ _PARAMETER = re.compile(r"\$([a-z_]+)\b")
 _FOREIGN = frozenset({"why_not", "note", "campaign", "detail", "revision", "previous"})
 """Columns with words that are not ours."""
 
+_REACH = 90
+"""Nights that `$first` reaches back, unless a query is given another."""
+
 Scope = tuple[str, str | None, str | None]
 """Metric, system, category; None: over all."""
 
@@ -85,8 +88,8 @@ class Published:
     ) -> None:
         """Raises UsageError where no such night is finished in the copy."""
         row = con.execute(
-            "SELECT night, cutoff_at, kind FROM core.night WHERE finished_at IS NOT NULL"
-            " AND ($night IS NULL OR night = $night) ORDER BY night DESC LIMIT 1",
+            "SELECT night, cutoff_at, kind, finished_at FROM core.night"
+            " WHERE finished_at IS NOT NULL AND ($night IS NULL OR night = $night) ORDER BY night DESC LIMIT 1",
             {"night": night},
         ).fetchone()
         if row is None:
@@ -97,6 +100,7 @@ class Published:
         self.night: date = row[0]
         self.cutoff: datetime = row[1]
         self.kind: str = row[2]
+        self.finished: datetime = row[3]
 
     @cached_property
     def tables(self) -> frozenset[str]:
@@ -107,7 +111,8 @@ class Published:
         return frozenset(name for (name,) in rows)
 
     def frame(self, name: str, *, limit: int | None = None, **values: Any) -> Frame:
-        """The rows of `sql/<name>.sql`, which may use `$night` and any of `values`; NotMeasured."""
+        """The rows of `sql/<name>.sql`, which may use `$night`, `$cutoff`, `$first` (90 nights
+        before) and any of `values`. Raises NotMeasured."""
         cut = "" if limit is None else f" LIMIT {limit:d}"
         cursor = self._run(_statement(name) + cut, values)
         columns = [column[0] for column in cursor.description or ()]
@@ -153,7 +158,8 @@ class Published:
         for table in _TABLE.findall(sql):
             if table not in self.tables:
                 raise NotMeasured(table)
-        known = {"night": self.night, **values}
+        first = self.calendar(_REACH)[0]
+        known = {"night": self.night, "cutoff": self.cutoff, "first": first, **values}
         return self.con.execute(sql, {key: known[key] for key in set(_PARAMETER.findall(sql))})
 
     @cached_property
@@ -194,7 +200,7 @@ class Published:
     @cached_property
     def _overall(self) -> Mapping[str, Mapping[date, dict[str, Any]]]:
         found: dict[str, dict[date, dict[str, Any]]] = {}
-        for row in self.frame("metric_overall", first=self.calendar(90)[0]):
+        for row in self.frame("metric_overall", first=self.calendar(_REACH)[0]):
             found.setdefault(row["metric"], {})[row["night"]] = row
         return found
 

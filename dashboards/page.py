@@ -13,7 +13,7 @@ from dashboards.blocks import Block, Column, Empty, Fact, Facts, Plot, Section, 
 from dashboards.data import NotMeasured, Published
 from dashboards.frame import Frame
 
-HOURS = "_hours"
+HOURS = "opt_out_processing"
 SECONDS = "_seconds"
 
 
@@ -87,10 +87,13 @@ def is_share(row: Mapping[str, Any]) -> bool:
 def fact(row: Mapping[str, Any], label: str = "", *, href: str = "") -> Fact:
     """One row of mart as a figure with its parts."""
     parts = []
-    if row["denominator"] is not None and row["numerator"] is not None:
+    is_time = HOURS in row["metric"]
+    if row["denominator"] is not None and row["numerator"] is not None and not is_time:
         parts.append(f"{words.count(row['numerator'])} of {words.count(row['denominator'])}")
     if row["low"] is not None and row["high"] is not None:
-        parts.append(f"95 %: {words.percent(row['low'])} to {words.percent(row['high'])}")
+        show = words.hours if is_time else words.percent
+        known = "between" if is_time else "95 %:"
+        parts.append(f"{known} {show(row['low'])} {'and' if is_time else 'to'} {show(row['high'])}")
     if row["not_comparable"]:
         parts.append(f"{words.count(row['not_comparable'])} not comparable")
     if row["target"]:

@@ -29,6 +29,9 @@ class Promise:
     step: str = ""
     """What to do where it is missed."""
     command: str = ""
+    query: str = ""
+    """Where it is no metric of mart: the query with night, value, status, numerator, denominator,
+    note."""
 
 
 PROMISES = (
@@ -57,8 +60,8 @@ PROMISES = (
         "Changes have no full record of who made them and when", "optout gaps",
     ),
     Promise(
-        "processing", "Opt-out processing, p95", "processing_hours_p95", "hours",
-        "optouts.html#processing", "Opt-outs", "{n} of {d} took effect everywhere in 24 h",
+        "processing", "Opt-out processing, p95", "opt_out_processing_p95", "hours",
+        "optouts.html#processing", "Opt-outs", "real times known of {n} of {d} opt-outs",
         "< 24 h", 24.0, "Opt-outs take effect too late: see which system is last", "",
     ),
     Promise(
@@ -67,7 +70,7 @@ PROMISES = (
         "Mail went out after an opt-out: each is evidence against you", "optout violations",
     ),
     Promise(
-        "consent-sends", "Sends without proven consent", "consent_violations", "count",
+        "consent-sends", "Sends without proven consent", "sends_without_consent", "count",
         "consent.html#sends", "Consent", "{n} sends", "= 0", 0.0,
         "Mail went out on expired or unproven consent", "optout consent",
     ),
@@ -82,7 +85,7 @@ PROMISES = (
     ),
     Promise(
         "opt-out-rate", "Opt-out rate", "opt_out_rate", "share", "optouts.html#rate", "Opt-outs",
-        "{n} opt-outs on {d} deliveries", "", None, "", "",
+        "{n} opt-outs on {d} deliveries", query="opt_out_rate_overall",
     ),
     Promise(
         "changers", "Frequent changers", "frequent_changers", "count", "changers.html#people",

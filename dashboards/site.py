@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from dashboards.page import Page
-from dashboards.pages import extraction, method, overview, sync
+from dashboards.pages import (
+    audience,
+    changers,
+    complaints,
+    consent,
+    extraction,
+    method,
+    optouts,
+    overview,
+    reports,
+    sync,
+    touchpoints,
+    trail,
+    violations,
+)
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
     sync.PAGE,
+    optouts.PAGE,
+    audience.PAGE,
+    violations.PAGE,
+    consent.PAGE,
+    trail.PAGE,
+    complaints.PAGE,
+    changers.PAGE,
     extraction.PAGE,
+    touchpoints.PAGE,
+    reports.PAGE,
     method.PAGE,
 )
 

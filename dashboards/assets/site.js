@@ -55,6 +55,8 @@
     show();
   }
 
+  function plain(cell) { return "v" in cell.dataset ? cell.dataset.v : cell.textContent; }
+
   // Filters stand in the address (#drift?system=hubspot), so that a view can be sent on.
   function filters(box) {
     var table = box.querySelector("table");
@@ -74,7 +76,7 @@
       var seen = new Map([["", "all"]]);
       rows.forEach(function (row) {
         var cell = row.cells[place[name]];
-        seen.set(cell.dataset.v, cell.textContent.trim());
+        seen.set(plain(cell), cell.textContent.trim());
       });
       seen.forEach(function (text, value) { select.add(new Option(text, value)); });
       select.addEventListener("change", function () { chosen[name] = select.value; apply(true); });
@@ -87,7 +89,7 @@
     function apply(write) {
       var shown = 0;
       rows.forEach(function (row) {
-        var fits = names.every(function (n) { return !chosen[n] || row.cells[place[n]].dataset.v === chosen[n]; });
+        var fits = names.every(function (n) { return !chosen[n] || plain(row.cells[place[n]]) === chosen[n]; });
         row.hidden = !fits;
         shown += fits ? 1 : 0;
       });

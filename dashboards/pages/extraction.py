@@ -21,16 +21,24 @@ _EFFORT: tuple[tuple[str, str, Kind], ...] = (
 def build(data: Published, places: Places) -> Sequence[Section]:
     """The sections of the page."""
     return [
-        section("tonight", "Tonight", lambda: _tonight(data),
-                lead="A stream that was not read to its end makes every figure that depends on it "
-                     "unknown."),
+        section(
+            "tonight",
+            "Tonight",
+            lambda: _tonight(data),
+            lead="A stream that was not read to its end makes every figure that depends on it "
+            "unknown.",
+        ),
         section("nights", "Nights", lambda: _nights(data)),
         section("streams", "Streams of the night", lambda: _streams(data)),
         section("effort", "Durations and requests", lambda: _effort(data)),
-        section("findings", "What could not be used", lambda: _findings(data),
-                lead="Values that nobody could understand: quarantined, not guessed."),
+        section(
+            "findings",
+            "What could not be used",
+            lambda: _findings(data),
+            lead="Values that nobody could understand: quarantined, not guessed.",
+        ),
         section("revisions", "Changes of API revision", lambda: _revisions(data)),
-    ]  # fmt: skip
+    ]
 
 
 def grid_frame(data: Published, nights: int = NIGHTS) -> Frame:
@@ -83,8 +91,14 @@ def _tonight(data: Published) -> list[Block]:
         }
         rows.append([told[c.name] for c in columns])
     names = [c.name for c in columns]
-    table = Table("sources", "Each system", columns, Frame.of(names, rows), csv="streams.csv",
-                  empty="No system was read tonight.")  # fmt: skip
+    table = Table(
+        "sources",
+        "Each system",
+        columns,
+        Frame.of(names, rows),
+        csv="streams.csv",
+        empty="No system was read tonight.",
+    )
     return [*metric_facts(data, "extraction_complete"), table]
 
 
@@ -132,8 +146,17 @@ def _streams(data: Published) -> list[Block]:
         told = {**row, "status": done, "why": why}
         rows.append([told[c.name] for c in columns])
     frame = Frame.of([c.name for c in columns], rows)
-    return [Table("streams-table", "Incomplete ones first", columns, frame, csv="streams.csv",
-                  filters=("system", "status"), empty="No stream was read tonight.")]  # fmt: skip
+    return [
+        Table(
+            "streams-table",
+            "Incomplete ones first",
+            columns,
+            frame,
+            csv="streams.csv",
+            filters=("system", "status"),
+            empty="No stream was read tonight.",
+        )
+    ]
 
 
 def _effort(data: Published) -> list[Block]:
@@ -169,8 +192,16 @@ def _findings(data: Published) -> list[Block]:
         Column("people", "People", "count"),
     )
     frame = data.frame("findings")
-    return [Table("findings-table", "By kind", columns, frame, filters=("system",),
-                  empty="Every value that was read tonight could be used.")]  # fmt: skip
+    return [
+        Table(
+            "findings-table",
+            "By kind",
+            columns,
+            frame,
+            filters=("system",),
+            empty="Every value that was read tonight could be used.",
+        )
+    ]
 
 
 def _revisions(data: Published) -> list[Block]:
@@ -181,8 +212,15 @@ def _revisions(data: Published) -> list[Block]:
         Column("previous", "Before"),
         Column("revision", "Since"),
     )
-    return [Table("revisions-table", "Newest first", columns, data.frame("revisions"),
-                  empty="No vendor changed its revision.")]  # fmt: skip
+    return [
+        Table(
+            "revisions-table",
+            "Newest first",
+            columns,
+            data.frame("revisions"),
+            empty="No vendor changed its revision.",
+        )
+    ]
 
 
 PAGE = Page(

@@ -27,9 +27,15 @@ def build(data: Published, places: Places) -> Sequence[Section]:
     names = dict.fromkeys((*told, *(metric for metric, _, _ in data.metrics)))
     for name in names:
         sections.append(Section(name, words.title(name), _metric(data, name, told.get(name))))
-    sections.append(section("law", "Law and providers' rules", lambda: [_law()],
-                            lead="Regimes are data with source and date, not branches. An "
-                                 "engineering reading, not legal advice."))  # fmt: skip
+    sections.append(
+        section(
+            "law",
+            "Law and providers' rules",
+            lambda: [_law()],
+            lead="Regimes are data with source and date, not branches. An "
+            "engineering reading, not legal advice.",
+        )
+    )
     return sections
 
 
@@ -61,8 +67,12 @@ def _metric(data: Published, name: str, told: str | None) -> list[Block]:
     blocks.append(Prose(_html(told or "This figure has no definition yet.")))
     sql = _sql(name)
     if sql:
-        blocks.append(Prose(f"<details><summary>{escape(name)}: the SQL in force</summary>"
-                            f"<pre><code>{escape(sql)}</code></pre></details>"))  # fmt: skip
+        blocks.append(
+            Prose(
+                f"<details><summary>{escape(name)}: the SQL in force</summary>"
+                f"<pre><code>{escape(sql)}</code></pre></details>"
+            )
+        )
     return blocks
 
 
@@ -101,8 +111,12 @@ def _law() -> Block:
         )
         for rule in regimes.rules
     ]
-    return Table("law-table", "Rules in force before the company's own", columns,
-                 Frame.of([c.name for c in columns], rows))  # fmt: skip
+    return Table(
+        "law-table",
+        "Rules in force before the company's own",
+        columns,
+        Frame.of([c.name for c in columns], rows),
+    )
 
 
 PAGE = Page(

@@ -3,119 +3,137 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from dashboards import words
-from dashboards.blocks import Block, Column, Section, Step, Steps, Table, Tile, Tiles, Verdict
+from dashboards.alerts import open_alerts
+from dashboards.blocks import (
+    Block,
+    Column,
+    Kind,
+    Section,
+    Step,
+    Steps,
+    Table,
+    Tile,
+    Tiles,
+    Verdict,
+)
 from dashboards.data import Published
 from dashboards.frame import Frame
 from dashboards.page import Page, Places, figure_text, section
-from dashboards.promises import PROMISES, Promise
+from dashboards.promises import PROMISES
 from dashboards.spark import spark
+from dashboards.standing import TREND_NIGHTS, Standing, standings, wrong
 
-TREND_NIGHTS = 30
+_KINDS: dict[str, Kind] = {
+    "share": "percent", "count": "count", "hours": "hours", "seconds": "seconds",
+}  # fmt: skip
+_SHOWN_SYSTEMS = 5
 
 
 def build(data: Published, places: Places) -> Sequence[Section]:
     """The sections of the page."""
+    found = standings(data)
     return [
-        Section("promises", "Promises", [verdict(data), Tiles([tile(data, p) for p in PROMISES])]),
-        section("next", "What to do next", lambda: [_steps(data)]),
+        Section("promises", "Promises", [verdict(found), Tiles([tile(s) for s in found])]),
+        section("next", "What to do next", lambda: [_steps(data, found)]),
+        section("alerts", "Open alerts", lambda: [_alerts(data, places)],
+                do="Alerts are judged after each night.", command="optout alerts list"),
         section("sources", "Sources tonight", lambda: [_sources(data)],
                 lead="What was not read completely leaves the figures that depend on it unknown."),
-        section("nights", "The last 30 nights", lambda: [_nights(data)]),
+        section("nights", "The last 30 nights", lambda: [_nights(data, found)]),
     ]  # fmt: skip
 
 
-def status_of(data: Published, promise: Promise) -> str:
-    """The status of a promise tonight; a figure with a target that nobody measured is unknown."""
-    row = data.metric(promise.metric)
-    if row is None:
-        return "unknown" if promise.target else "shown"
-    return str(row["status"])
-
-
-def verdict(data: Published) -> Verdict:
+def verdict(found: Sequence[Standing]) -> Verdict:
     """How many promises are met, missed, unknown: in one sentence, and which."""
-    found = {p: status_of(data, p) for p in PROMISES}
-    lists = {s: [p.title for p, status in found.items() if status == s] for s in words.STATUS}
-    judged = [s for s in ("missed", "unknown", "met") if lists[s]]
-    total = sum(len(lists[s]) for s in judged)
-    if judged == ["met"]:
+    promised = [s for s in found if s.is_promise]
+    lists = {
+        status: [s.promise.title for s in promised if s.status == status]
+        for status in ("missed", "unknown", "met")
+    }
+    total = len(promised)
+    if len(lists["met"]) == total:
         return Verdict(f"All {total} promises are met.", "met")
-    sums = [f"{len(lists[s])} {s}" for s in judged]
-    details = [(s, words.listed(lists[s])) for s in judged if s != "met"]
+    sums = [f"{len(names)} {status}" for status, names in lists.items() if names]
+    details = [
+        (status, words.listed(names))
+        for status, names in lists.items()
+        if names and status != "met"
+    ]
     status = "missed" if lists["missed"] else "unknown"
     return Verdict(f"Of {total} promises {words.listed(sums)}.", status, details)
 
 
-def tile(data: Published, promise: Promise) -> Tile:
+def tile(standing: Standing) -> Tile:
     """Everything that one has to see of a promise."""
-    row = data.metric(promise.metric)
+    promise, row = standing.promise, standing.row
     target = words.target((row or {}).get("target") or promise.target)
-    trend = data.trend(promise.metric, TREND_NIGHTS)
-    drawn = spark(trend, name=promise.title, target=promise.goal, is_share=promise.unit == "share")
-    if row is None:
-        note = "not measured yet: this copy has no such figure"
-        return Tile(promise.id, promise.title, "unknown", "unknown", target, "", note,
-                    promise.page, promise.link, drawn)  # fmt: skip
+    drawn = spark(
+        standing.trend, name=promise.title, target=promise.goal, is_share=promise.unit == "share"
+    )
     return Tile(
-        promise.id,
-        promise.title,
-        figure_text(row, promise.goal),
-        row["status"],
-        target,
-        _parts(row, promise),
-        words.plain(row["note"]),
-        promise.page,
-        promise.link,
-        drawn,
-        row,
+        id=promise.id,
+        title=promise.title,
+        value=figure_text(row, promise.goal),
+        status=standing.status,
+        target=target,
+        of=_parts(standing),
+        note=standing.note,
+        href=promise.page,
+        link=promise.link,
+        spark=drawn,
+        row=None if promise.query else row,
     )
 
 
-def _parts(row: dict[str, Any], promise: Promise) -> str:
-    if row["numerator"] is None:
+def _parts(standing: Standing) -> str:
+    row = standing.row
+    if row is None or row["numerator"] is None:
         return ""
-    text = promise.of.format(n=words.count(row["numerator"]), d=words.count(row["denominator"]))
+    numbers = {"n": words.count(row["numerator"]), "d": words.count(row["denominator"])}
+    text = standing.promise.of.format(**numbers)
     aside = row["not_comparable"]
     return f"{text} · {words.count(aside)} not comparable" if aside else text
 
 
-def _steps(data: Published) -> Block:
+def _steps(data: Published, found: Sequence[Standing]) -> Block:
     items: list[Step] = []
-    for source in data.frame("sources"):
-        if not source["is_complete"]:
-            why = words.plain(source["why_not"]) or "not read"
-            items.append(Step(f"{source['system']} was not read completely", why,
-                              "extraction.html#streams", "optout check"))  # fmt: skip
-    for promise in PROMISES:
-        if status_of(data, promise) == "missed" and promise.metric != "extraction_complete":
-            items.append(Step(promise.step or promise.title, _worst(data, promise), promise.page,
-                              promise.command))  # fmt: skip
+    for source in data.frame("sources").where(is_complete=False):
+        why = words.plain(source["why_not"]) or "not read"
+        text = f"{source['system']} was not read completely"
+        items.append(Step(text, why, "extraction.html#streams", "optout check"))
+    for standing in found:
+        promise = standing.promise
+        if standing.status == "missed" and promise.metric != "extraction_complete":
+            text = promise.step or promise.title
+            items.append(Step(text, _worst(standing), promise.page, promise.command))
     return Steps(items, "Nothing: every promise that could be judged is met.")
 
 
-def _worst(data: Published, promise: Promise) -> str:
+def _worst(standing: Standing) -> str:
     """Which systems miss it, the most first."""
-    rows = [
-        row
-        for system in data.context.systems
-        if (row := data.metric(promise.metric, system)) and row["status"] == "missed"
-    ]
+    rows = [row for row in standing.missed if row["category"] is None]
     if not rows:
         return ""
-    rows.sort(key=_wrong, reverse=True)
-    parts = [f"{r['system']} {words.count(_wrong(r))}" for r in rows]
-    return f"{words.title(promise.metric)}: {', '.join(parts)}"
+    parts = [f"{r['system']} {words.count(wrong(r))}" for r in rows[:_SHOWN_SYSTEMS]]
+    more = f" and {len(rows) - _SHOWN_SYSTEMS} more" if len(rows) > _SHOWN_SYSTEMS else ""
+    return f"{standing.promise.title}: {', '.join(parts)}{more}"
 
 
-def _wrong(row: dict[str, Any]) -> float:
-    """How many cells miss the promise: what is lacking to the whole, or what is too much."""
-    numerator, denominator = row["numerator"] or 0, row["denominator"]
-    if denominator is None or (row["target"] or "").startswith("<"):
-        return float(numerator)
-    return float(denominator - numerator)
+def _alerts(data: Published, places: Places) -> Block:
+    columns = (
+        Column("severity", "Severity", "title"),
+        Column("headline", "What"),
+        Column("systems", "Systems"),
+        Column("since", "Since", "night"),
+        Column("state", "State", "title"),
+        Column("next_step", "Next step"),
+        Column("runbook", "Runbook", "code"),
+    )
+    frame = open_alerts(places.alerts, data.night)
+    return Table("alerts-table", f"{words.plural(len(frame), 'alert')} open.", columns, frame,
+                 empty="No alert is open.")  # fmt: skip
 
 
 def _sources(data: Published) -> Block:
@@ -141,24 +159,20 @@ def _sources(data: Published) -> Block:
     return Table("sources-table", "Each system", columns, frame)
 
 
-def _nights(data: Published) -> Block:
-    trends = [(p, data.trend(p.metric, TREND_NIGHTS)) for p in PROMISES]
-    measured = [
-        (p, trend) for p, trend in trends if any(v is not None for v in trend.column("value"))
-    ]
-    kinds: dict[str, Any] = {
-        "share": "percent",
-        "count": "count",
-        "hours": "hours",
-        "seconds": "seconds",
-    }
+def _nights(data: Published, found: Sequence[Standing]) -> Block:
+    measured = [s for s in found if any(v is not None for v in s.trend.column("value"))]
     columns = [Column("night", "Night", "night")]
-    columns += [Column(p.id, p.title, kinds[p.unit]) for p, _ in measured]
-    nights = list(reversed(data.calendar(TREND_NIGHTS)))
-    values = [list(reversed(trend.column("value"))) for _, trend in measured]
-    rows = [(night, *(series[i] for series in values)) for i, night in enumerate(nights)]
-    frame = Frame.of([c.name for c in columns], rows)
-    return Table("nights-table", "The trends above as a table; a dash is unknown.", columns, frame,
+    columns += [Column(s.promise.id, s.promise.title, _KINDS[s.promise.unit]) for s in measured]
+    nights = data.calendar(TREND_NIGHTS)
+    series = [s.trend.column("value") for s in measured]
+    rows = [
+        (night, *(values[i] for values in series))
+        for i, night in enumerate(nights)
+        if night >= data.first_night
+    ]
+    frame = Frame.of([c.name for c in columns], reversed(rows))
+    caption = "The trends above as a table; a dash is unknown. The file holds every figure tonight:"
+    return Table("nights-table", caption, columns, frame, total=len(data.metrics),
                  csv="metrics.csv")  # fmt: skip
 
 

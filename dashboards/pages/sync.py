@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from dashboards import figures, words
-from dashboards.blocks import Block, Column, Facts, Section, Table
-from dashboards.data import NotMeasured, Published
+from dashboards.blocks import Block, Column, Empty, Facts, Section, Table
+from dashboards.data import Published
 from dashboards.frame import Frame
 from dashboards.page import (
     Page,
@@ -15,15 +15,15 @@ from dashboards.page import (
     fact,
     metric_facts,
     overall_facts,
-    pivot,
     plot,
     run_nights,
     section,
     since,
 )
+from dashboards.series import trend_plot
 
 NIGHTS = 90
-_EACH = 30
+_EACH = 20
 """Rows of drift that the page shows of each class; the CSV file has all."""
 
 DISAGREEMENTS = ("unhonoured_opt_out", "lost_opt_out", "orphan_mailable", "over_suppressed")
@@ -70,34 +70,50 @@ def build(data: Published, places: Places) -> Sequence[Section]:
     """The sections of the page."""
     return [
         section(
-            "recall", "Opt-out recall", lambda: _share(data, "opt_out_recall", 1.0),
+            "recall",
+            "Opt-out recall",
+            lambda: _share(data, "opt_out_recall", 1.0),
             lead="Of the people who must be opted out of a category: how many are, where mail to "
-                 "them is possible at all. Anything below 100 % would be mailed.",
+            "them is possible at all. Anything below 100 % would be mailed.",
         ),
         section(
-            "accuracy", "Sync accuracy", lambda: _share(data, "sync_accuracy", 0.999),
+            "accuracy",
+            "Sync accuracy",
+            lambda: _share(data, "sync_accuracy", 0.999),
             lead="Of all cells that say something: how many say what is expected.",
         ),
         section(
-            "over-suppression", "Over-suppression", lambda: _share(data, "over_suppression", 0.001),
+            "over-suppression",
+            "Over-suppression",
+            lambda: _share(data, "over_suppression", 0.001),
             lead="People who opted in again and are still blocked. They asked for the mail.",
         ),
         section("open", "Drift that is open", lambda: _open(data)),
         section("flow", "Drift opened and closed", lambda: _flow(data)),
         section("ages", "Ages", lambda: _ages(data)),
-        section("causes", "Causes", lambda: _causes(data),
-                lead="The same store, reason and deciding change: mend the largest first."),
-        section("rows", "Every open drift", lambda: _rows(data),
-                lead="People appear by contact key. `optout drift --reveal` shows addresses, and "
-                     "is recorded."),
         section(
-            "latency", "Sync latency", lambda: metric_facts(data, "sync_latency_seconds"),
+            "causes",
+            "Causes",
+            lambda: _causes(data),
+            lead="The same store, reason and deciding change: mend the largest first.",
+        ),
+        section(
+            "rows",
+            "Every open drift",
+            lambda: _rows(data),
+            lead="People appear by contact key. `optout drift --reveal` shows addresses, and "
+            "is recorded.",
+        ),
+        section(
+            "latency",
+            "Sync latency",
+            lambda: metric_facts(data, "sync_latency_seconds"),
             lead="From the change in one system to its effect in another, only by both systems' "
-                 "own timestamps.",
+            "own timestamps.",
             do="Without timestamps of both systems nobody can see it: it stays unknown.",
             command="",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def share_frame(data: Published, metric: str) -> Frame:
@@ -109,20 +125,6 @@ def share_frame(data: Published, metric: str) -> Frame:
         if (row := data.metric(metric, system, category)) is not None
     ]
     return Frame.of(_SCOPED, rows)
-
-
-def trend_frame(data: Published, metric: str, nights: int = NIGHTS) -> Frame:
-    """A metric by night and system, every night of the calendar, unknown where not measured."""
-    known = {
-        (r["night"], r["system"]): r
-        for r in data.frame("metric_systems", metric=metric, first=since(data, nights))
-    }
-    rows = []
-    for night in run_nights(data, nights):
-        for system in data.context.systems:
-            row = known.get((night, system), {"value": None, "status": "unknown"})
-            rows.append((night, system, row["value"], row["status"]))
-    return Frame.of(("night", "system", "value", "status"), rows)
 
 
 def _share(data: Published, metric: str, goal: float) -> list[Block]:
@@ -138,48 +140,37 @@ def _share(data: Published, metric: str, goal: float) -> list[Block]:
     )
     drawn = figures.heat_map(frame, rows=context.systems, columns=context.categories, target=goal)
     name = words.title(metric)
-    blocks.append(plot(f"{metric}-map", f"{name} by system and category", drawn, says, frame,
-                       _HEAT_COLUMNS))  # fmt: skip
-    blocks.append(_trend(data, metric, goal))
-    return blocks
-
-
-def _trend(data: Published, metric: str, goal: float) -> Block:
-    frame = trend_frame(data, metric)
-    systems = data.context.systems
-    table = pivot(frame, index="night", column="system", value="value", order=systems)
-    columns = [Column("night", "Night", "night"), *(Column(s, s, "percent") for s in systems)]
-    unknown = sum(v is None for v in frame.column("value"))
-    says = (
-        f"{words.plural(len(table), 'night')}; {words.plural(unknown, 'value')} unknown."
-        if unknown
-        else f"{words.plural(len(table), 'night')}, every value known."
+    blocks.append(
+        plot(f"{metric}-map", f"{name} by system and category", drawn, says, frame, _HEAT_COLUMNS)
     )
-    drawn = figures.trend(frame, by="system", target=goal, order=systems)
-    return plot(f"{metric}-trend", f"{words.title(metric)} by night", drawn, says, table, columns)
+    blocks.append(trend_plot(data, metric, target=goal))
+    return blocks
 
 
 def _open(data: Published) -> list[Block]:
     blocks = overall_facts(data, {"drift_open": "Disagreements"})
     names = ("opt_out_neither", *_CLASSES)
     rows = [row for name in names if (row := data.metric(name)) is not None]
-    blocks.append(Facts([
-        fact(row, words.title(row["metric"]), href=f"#drift?class={row['metric']}"
-             if row["metric"] in _CLASSES else "")
-        for row in rows
-    ]))  # fmt: skip
-    by_system = [
-        {
-            "class": name,
-            **{s: _count_of(data, name, s) for s in (*data.context.systems, data.context.hub)},
-        }
-        for name in names
-    ]
-    systems = (*data.context.systems, data.context.hub)
-    frame = Frame.of(
-        ("class", *systems), ([row[k] for k in ("class", *systems)] for row in by_system)
+    blocks.append(
+        Facts(
+            [
+                fact(
+                    row,
+                    words.title(row["metric"]),
+                    href=f"#drift?class={row['metric']}" if row["metric"] in _CLASSES else "",
+                )
+                for row in rows
+            ]
+        )
     )
+    systems = (*data.context.systems, data.context.hub)
+    made = [
+        (name, *(_count_of(data, name, s) for s in systems), words.CLASS_MEANS.get(name))
+        for name in _CLASSES
+    ]
     columns = [Column("class", "Class", "class"), *(Column(s, s, "count") for s in systems)]
+    columns.append(Column("means", "Means"))
+    frame = Frame.of([c.name for c in columns], made)
     blocks.append(Table("drift-by-system", "Open drift by class and system", columns, frame))
     return blocks
 
@@ -204,20 +195,32 @@ def flow_frame(data: Published, nights: int = NIGHTS) -> tuple[Frame, list[date]
 def _flow(data: Published) -> list[Block]:
     frame, unknown = flow_frame(data)
     if not len(frame):
-        raise NotMeasured("audit.drift of these nights")
+        return [
+            Empty(f"No drift opened or closed in {NIGHTS} nights.", "Nothing to do.", "", False)
+        ]
     last = frame.where(night=data.night)
     opened, closed = sum(last.column("opened")), sum(last.column("closed"))
     says = f"Tonight {opened:,} opened and {closed:,} closed."
     if unknown:
         says += f" {words.plural(len(unknown), 'night')} hatched: a source was not read completely."
-    columns = (
-        Column("night", "Night", "night"),
-        Column("class", "Class", "class"),
-        Column("opened", "Opened", "count"),
-        Column("closed", "Closed", "count"),
-    )
     drawn = figures.flow(frame, order=DISAGREEMENTS, unknown=unknown)
-    return [plot("drift-flow", "Opened and closed per night", drawn, says, frame, columns)]
+    table, columns = _flow_table(frame)
+    return [plot("drift-flow", "Opened and closed per night", drawn, says, table, columns)]
+
+
+def _flow_table(frame: Frame) -> tuple[Frame, list[Column]]:
+    """A row a night, newest first; opened and closed of each class side by side."""
+    parts = [
+        (f"{name}_{way}", f"{words.title(name)}, {way}",
+         {r["night"]: r[way] for r in frame.where(**{"class": name})})
+        for name in DISAGREEMENTS
+        for way in ("opened", "closed")
+    ]  # fmt: skip
+    nights = sorted(set(frame.column("night")), reverse=True)
+    rows = [(night, *(found.get(night, 0) for _, _, found in parts)) for night in nights]
+    columns = [Column("night", "Night", "night")]
+    columns += [Column(name, label, "count") for name, label, _ in parts]
+    return Frame.of([c.name for c in columns], rows), columns
 
 
 def _ages(data: Published) -> list[Block]:
@@ -284,7 +287,14 @@ PAGE = Page(
     "Do the systems agree with what people chose?",
     "Preferences",
     build,
-    metrics=("opt_out_recall", "sync_accuracy", "over_suppression", "opt_out_neither", "drift_open",
-             *_CLASSES, "sync_latency_seconds"),
+    metrics=(
+        "opt_out_recall",
+        "sync_accuracy",
+        "over_suppression",
+        "opt_out_neither",
+        "drift_open",
+        *_CLASSES,
+        "sync_latency_seconds",
+    ),
     exports={"drift.csv": "drift_open"},
-)  # fmt: skip
+)

@@ -1,0 +1,140 @@
+"""Whom a category may be mailed to, and why the others may not: five groups that never overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dashboards import figures, words
+from dashboards.blocks import Block, Column, Empty, Section
+from dashboards.data import Published
+from dashboards.frame import Frame
+from dashboards.page import Page, Places, overall_facts, pivot, plot, section, since
+from dashboards.theme import LIGHT
+
+NIGHTS = 90
+STATUSES = {
+    "mailable": LIGHT["series_1"],
+    "never_asked": LIGHT["series_5"],
+    "unengaged": LIGHT["series_4"],
+    "opted_out": LIGHT["series_2"],
+    "undeliverable": LIGHT["series_6"],
+    "not_mailed": LIGHT["grid"],
+}
+STATES = {
+    "opted_in": LIGHT["series_1"],
+    "not_set": LIGHT["series_6"],
+    "opted_out": LIGHT["series_2"],
+    "unclear": LIGHT["series_7"],
+}
+
+
+def build(data: Published, places: Places) -> Sequence[Section]:
+    """The sections of the page."""
+    return [
+        section(
+            "groups",
+            "Audience by category",
+            lambda: _groups(data),
+            lead="Opted out is a decision. Unengaged is none: no click, purchase or login for "
+            "the configured time. Never asked: nobody knows what they want.",
+        ),
+        section("nights", "Audience by night", lambda: _nights(data)),
+        section("preferences", "What the hub says", lambda: _preferences(data)),
+        section(
+            "global",
+            "Opt-outs of everything",
+            lambda: overall_facts(
+                data,
+                {
+                    "global_opt_outs": "Opted out of everything",
+                    "sunset": "Reached by the company's own sunset rule",
+                },
+            ),
+            lead="The sunset rule is the company's wish, apart from any law.",
+        ),
+    ]
+
+
+def _groups(data: Published) -> list[Block]:
+    frame = data.frame("audience")
+    return _stacked(
+        frame,
+        "audience-groups",
+        "People by category",
+        "status",
+        STATUSES,
+        "No audience was counted tonight.",
+    )
+
+
+def _preferences(data: Published) -> list[Block]:
+    frame = data.frame("preferences")
+    return _stacked(
+        frame,
+        "preference-states",
+        "Preferences by category",
+        "state",
+        STATES,
+        "The hub's preferences were not counted tonight.",
+    )
+
+
+def _stacked(
+    frame: Frame, name: str, title: str, by: str, colours: dict[str, str], empty: str
+) -> list[Block]:
+    if not len(frame):
+        return [Empty(empty, "A source was not read completely, or nobody is known yet.")]
+    order = [s for s in colours if s in frame.column(by)]
+    named = Frame.of(
+        frame.columns, [(words.title(r["category"]), r[by], r["people"]) for r in frame]
+    )
+    table = pivot(named, index="category", column=by, value="people", order=order, missing=0)
+    columns = [Column("category", "Category"), *(Column(s, words.title(s), "count") for s in order)]
+    first = table.first() or {}
+    shares = [f"{words.title(s).lower()} {words.count(first[s])}" for s in order]
+    says = f"{first['category']}: {', '.join(shares)}."
+    drawn = figures.bars(
+        named,
+        x="category",
+        y="people",
+        by=by,
+        order=order,
+        across=True,
+        colours=colours,
+        y_title="people",
+    )
+    return [plot(name, title, drawn, says, table, columns)]
+
+
+def _nights(data: Published) -> list[Block]:
+    frame = data.frame("audience_nights", first=since(data, NIGHTS))
+    if not len(frame):
+        return [Empty("No night was counted.", "It begins with the next complete night.")]
+    order = [s for s in STATUSES if s in frame.column("status")]
+    table = pivot(frame, index="night", column="status", value="people", order=order, missing=0)
+    columns = [
+        Column("night", "Night", "night"),
+        *(Column(s, words.title(s), "count") for s in order),
+    ]
+    drawn = figures.bars(
+        frame,
+        x="night",
+        y="people",
+        by="status",
+        order=order,
+        colours=STATUSES,
+        y_title="people × categories",
+    )
+    drawn.update_xaxes(type="date", tickformat="%-d %b")
+    says = f"{words.plural(len(table), 'night')}, all categories together."
+    return [plot("audience-nights", "Groups by night", drawn, says, table, columns)]
+
+
+PAGE = Page(
+    "audience",
+    "Audience",
+    "Whom may each category be mailed to, and why not the others?",
+    "Preferences",
+    build,
+    metrics=("global_opt_outs", "sunset"),
+)

@@ -1,0 +1,106 @@
+"""How each promise stands tonight: its figure, its status in every scope, its thirty nights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards import words
+from dashboards.data import NotMeasured, Published
+from dashboards.frame import Frame
+from dashboards.promises import PROMISES, Promise
+
+TREND_NIGHTS = 30
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One promise tonight."""
+
+    promise: Promise
+    row: dict[str, Any] | None
+    """The figure over all systems; None where nobody measures it."""
+    trend: Frame
+    missed: tuple[dict[str, Any], ...] = ()
+    """The figures of single systems that miss it, the worst first."""
+
+    @property
+    def status(self) -> str:
+        """Met only where it is met in every system and category: one of them that misses it is not
+        made good by the others."""
+        if self.row is None:
+            return "unknown"
+        return "missed" if self.missed else str(self.row["status"])
+
+    @property
+    def is_promise(self) -> bool:
+        """Whether there is a target; other figures are shown."""
+        return bool(self.promise.target or (self.row or {}).get("target"))
+
+    @property
+    def note(self) -> str:
+        """Why it is unknown, or where it is missed although it is met over all."""
+        if self.row is None:
+            return "not measured yet: this copy has no such figure"
+        told = words.plain(self.row["note"])
+        if self.missed and self.row["status"] == "met":
+            told = f"met over all, missed in {_places(self.missed)}"
+        return told
+
+
+def standings(data: Published) -> list[Standing]:
+    """All promises in their order."""
+    return [_standing(data, promise) for promise in PROMISES]
+
+
+def wrong(row: dict[str, Any]) -> float:
+    """How many cells miss the promise: what is lacking to the whole, or what is too much."""
+    numerator, denominator = row["numerator"] or 0, row["denominator"]
+    if denominator is None or (row["target"] or "").startswith("<"):
+        return float(numerator)
+    return float(denominator - numerator)
+
+
+def _standing(data: Published, promise: Promise) -> Standing:
+    if promise.query:
+        return _queried(data, promise)
+    missed = [
+        row
+        for row in data.of_metric(promise.metric)
+        if row["status"] == "missed" and row["system"] is not None
+    ]
+    missed.sort(key=lambda r: (r["category"] is not None, -wrong(r), r["system"]))
+    trend = data.trend(promise.metric, TREND_NIGHTS)
+    return Standing(promise, data.metric(promise.metric), trend, tuple(missed))
+
+
+def _queried(data: Published, promise: Promise) -> Standing:
+    nights = data.calendar(TREND_NIGHTS)
+    try:
+        frame = data.frame(promise.query, first=nights[0])
+    except NotMeasured:
+        return Standing(promise, None, data.trend(promise.metric, TREND_NIGHTS))
+    known = {row["night"]: row for row in frame}
+    missing = {"value": None, "status": "unknown", "numerator": None, "denominator": None,
+               "note": "nothing was counted that night"}  # fmt: skip
+    rows = []
+    for night in nights:
+        row = {**known.get(night, missing), "night": night}
+        if night < data.first_night:
+            row["status"] = "before"
+        rows.append(row)
+    trend = Frame.of(frame.columns, ([row[name] for name in frame.columns] for row in rows))
+    tonight: dict[str, Any] = {
+        **rows[-1], "metric": promise.metric, "system": None, "category": None,
+        "not_comparable": 0, "target": None, "low": None, "high": None,
+    }  # fmt: skip
+    return Standing(promise, tonight, trend)
+
+
+def _places(rows: tuple[dict[str, Any], ...]) -> str:
+    names = [
+        ", ".join([r["system"], *([words.title(r["category"])] if r["category"] else [])])
+        for r in rows
+    ]
+    shown = words.listed(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
