@@ -65,8 +65,10 @@ class HistoryFault:
     """How the hub's own history entry of a change is spoilt (rule 7's kinds of gap)."""
 
     kind: str
-    """change_without_entry | missing_required_field | broken_chain | unparsable | phantom."""
+    """change_without_entry | missing_required_field | broken_chain | unparsable | phantom |
+    no_history."""
     field: str | None = None
+    """What is missing; `cut`, of `unparsable`: the field was cut off within the entry."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,10 @@ class HubTwin(Twin):
         global_out: bool = False,
         lead: bool = False,
         governance: Governance | None = None,
+        fault: HistoryFault | None = None,
     ) -> int:
-        """A contact or lead; several may share an address. Returns the record id."""
+        """A contact or lead; several may share an address. Returns the record id. `no_history`
+        leaves out the entry of its beginning."""
 
     @abstractmethod
     def set_preference(

@@ -20,24 +20,14 @@ from optout.sandbox.world_people import (
     Resident,
     can_come_back,
     can_release,
-    has_unset,
     is_free,
     never_asked,
     never_out,
 )
 from optout.sandbox.world_script import Script
+from optout.sandbox.world_trail import TrailFaults
 
 _CENTRE = Source.PREFERENCE_CENTER
-_FAULTS = (
-    HistoryFault("missing_required_field", "ip"),
-    HistoryFault("missing_required_field", "user_agent"),
-    HistoryFault("missing_required_field", "source"),
-    HistoryFault("broken_chain"),
-    HistoryFault("unparsable"),
-    HistoryFault("change_without_entry"),
-    HistoryFault("phantom"),
-)
-"""Rule 7's kinds of gap; planted one a day in turn, all of them on the first."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ class Life:
         self.rng = rng
         self.rates = rates
         self.residents: list[Resident] = []
-        self._fault_turn = 0
+        self._faults = TrailFaults(self)
 
     # --- before the first night -----------------------------------------------------------------
     def settle(self, r: Resident, begin: datetime, end: datetime) -> None:
@@ -81,11 +71,11 @@ class Life:
         category = rng.choice(script.categories)
         later = at + timedelta(seconds=rng.uniform(86_400, span * 0.2))
         if kind < 0.10:
-            self._change_mind(r, category, later, rng.choice((_CENTRE, Source.SUPPORT_REQUEST)))
+            self.change_mind(r, category, later, rng.choice((_CENTRE, Source.SUPPORT_REQUEST)))
         elif kind < 0.14:
             self._leave(r, later, Source.SUPPORT_REQUEST)
         elif kind < 0.16:
-            self._change_mind(r, category, later, _CENTRE)
+            self.change_mind(r, category, later, _CENTRE)
             self._come_back(r, category, later + timedelta(days=rng.randint(2, 20)))
         elif kind < 0.18:
             self._leave(r, later, _CENTRE)
@@ -101,10 +91,11 @@ class Life:
             self.script.add(r, system, at + timedelta(minutes=i))
 
     # --- single acts, each carried to all systems -------------------------------------------------
-    def _change_mind(
+    def change_mind(
         self, r: Resident, category: str, at: datetime, source: Source,
         fault: HistoryFault | None = None, recorded_at: datetime | None = None,
     ) -> None:  # fmt: skip
+        """The person opts out of a category in the hub, and the sync carries it on."""
         r.wish[category] = State.OPTED_OUT
         self.script.out(r, HUB, category, at, source, fault=fault, recorded_at=recorded_at)
         self.script.copy_out(r, category, recorded_at or at, origin=HUB)
@@ -124,48 +115,26 @@ class Life:
         self.script.into(r, system, None, at, _CENTRE)
         self.script.copy_in(r, None, at, origin=system)
 
-    def _phantom(self, r: Resident, category: str, at: datetime) -> None:
-        """An entry of an import that never changed anything."""
-        self.script.do(r, HUB, What.IN, at, category=category, source=Source.IMPORT,
-                       fault=HistoryFault("phantom"))  # fmt: skip
-
     # --- a day -----------------------------------------------------------------------------------
     def morning(self, day: Day, arrivals: Iterator[Resident]) -> None:
         """What people do of themselves, before the mail goes out."""
         rates, script = self.rates, self.script
-        for r in self._some(day, rates.centre_out, self._is_in_something):
-            self._change_mind(r, self._subscribed(r), self._when(day), _CENTRE)
-        for r in self._some(day, rates.support_out, self._is_in_something):
-            self._leave(r, self._when(day), Source.SUPPORT_REQUEST)
+        for r in self._some(day, rates.centre_out, self.is_in_something):
+            self.change_mind(r, self.subscribed(r), self.when(day), _CENTRE)
+        for r in self._some(day, rates.support_out, self.is_in_something):
+            self._leave(r, self.when(day), Source.SUPPORT_REQUEST)
         for r in self._some(day, rates.back_in, can_come_back):
             category = next(c for c in script.categories if r.wish[c] is State.OPTED_OUT)
-            self._come_back(r, category, self._when(day), self.rng.choice((HUB, HUBSPOT)))
+            self._come_back(r, category, self.when(day), self.rng.choice((HUB, HUBSPOT)))
         for r in self._some(day, rates.release, can_release):
-            self._release(r, self._when(day), self.rng.choice((HUB, KLAVIYO)))
+            self._release(r, self.when(day), self.rng.choice((HUB, KLAVIYO)))
         for r in self._some(day, rates.late_out, lambda r: self._rested(r, day)):
-            at = self._when(day)
+            at = self.when(day)
             acted = at - timedelta(hours=30)
-            self._change_mind(r, self._subscribed(r), acted, Source.SUPPORT_REQUEST,
+            self.change_mind(r, self.subscribed(r), acted, Source.SUPPORT_REQUEST,
                               recorded_at=at)  # fmt: skip
-        self._plant_history_faults(day)
+        self._faults.plant(day, arrivals)
         self._population(day, arrivals)
-
-    def _plant_history_faults(self, day: Day) -> None:
-        first = day.night.number == 1
-        for _ in range(len(_FAULTS) if first else 1):
-            fault = _FAULTS[self._fault_turn % len(_FAULTS)]
-            self._fault_turn += 1
-            if fault.kind == "change_without_entry" and first:
-                continue  # only the comparison with an earlier night could know it
-            wanted = has_unset if fault.kind == "phantom" else self._is_in_something
-            for r in self._some(day, 0.0, wanted):
-                r.is_frozen = True
-                if fault.kind == "phantom":
-                    unset = [c for c, s in r.wish.items() if s is State.NOT_SET]
-                    self._phantom(r, unset[0], self._when(day))
-                else:
-                    category = self._subscribed(r)
-                    self._change_mind(r, category, self._when(day), _CENTRE, fault)
 
     def _population(self, day: Day, arrivals: Iterator[Resident]) -> None:
         """Comings and goings. Only those whom nobody ever asked go or move: HubSpot keeps what was
@@ -173,17 +142,17 @@ class Life:
         for _ in range(self._count(self.rates.arrival)):
             r = next(arrivals)
             r.last_act = day.night.number
-            self.arrive(r, self._when(day))
+            self.arrive(r, self.when(day))
             self.residents.append(r)
         for r in self._some(day, self.rates.duplicate, never_out):
-            self.script.record(r, self._when(day), is_lead=True)
+            self.script.record(r, self.when(day), is_lead=True)
         for r in self._some(day, self.rates.departure, never_asked):
             r.is_frozen = True
-            at = self._when(day)
+            at = self.when(day)
             for system in SYSTEMS:
                 self.script.do(r, system, What.DELETE, at)
         for r in self._some(day, self.rates.new_address, never_asked):
-            self._move(r, self._when(day))
+            self._move(r, self.when(day))
 
     def _move(self, r: Resident, at: datetime) -> None:
         """The address is edited in the hub, and the sync carries it on."""
@@ -271,7 +240,7 @@ class Life:
     def _sample(self, size: int) -> list[Resident]:
         return self.rng.sample(self.residents, min(size, len(self.residents)))
 
-    def _when(self, day: Day) -> datetime:
+    def when(self, day: Day) -> datetime:
         """A moment of the morning that leaves the sync its time before noon."""
         span = (day.noon - day.morning).total_seconds() - 3600
         return day.morning + timedelta(seconds=self.rng.uniform(0, span))
@@ -280,12 +249,14 @@ class Life:
         span = (day.evening - day.afternoon).total_seconds()
         return day.afternoon + timedelta(seconds=self.rng.uniform(0, span))
 
-    def _subscribed(self, r: Resident) -> str:
+    def subscribed(self, r: Resident) -> str:
+        """A category that the person said yes to."""
         return self.rng.choice([c for c, s in r.wish.items() if s is State.OPTED_IN])
 
-    def _is_in_something(self, r: Resident) -> bool:
+    def is_in_something(self, r: Resident) -> bool:
+        """Said yes to something, and has not left."""
         return not r.is_out and State.OPTED_IN in r.wish.values()
 
     def _rested(self, r: Resident, day: Day) -> bool:
         rested = not r.last_act or r.last_act < day.night.number - 3
-        return rested and self._is_in_something(r)
+        return rested and self.is_in_something(r)

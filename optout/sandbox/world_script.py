@@ -77,7 +77,10 @@ class Script:
         else:
             self.esp(deed.system, deed.who).move_to(self.esp(deed.system, deed.new_who))
 
-    def record(self, r: Resident, at: datetime, *, is_lead: bool = False) -> None:
+    def record(
+        self, r: Resident, at: datetime, *, is_lead: bool = False,
+        fault: HistoryFault | None = None,
+    ) -> None:  # fmt: skip
         """The hub gets a contact or lead with the wished states."""
         number = self._next_record
         self._next_record += 1
@@ -86,7 +89,7 @@ class Script:
         self.do(
             r, HUB, What.RECORD, at, states=states, record=number, is_lead=is_lead,
             first_name=r.first_name, last_name=r.last_name, country=r.country,
-            governance=r.governance,
+            governance=r.governance, fault=fault,
         )  # fmt: skip
 
     def add(self, r: Resident, system: str, at: datetime) -> None:

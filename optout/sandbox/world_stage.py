@@ -53,7 +53,7 @@ class Stage:
         if deed.what is What.RECORD:
             self._record_ids[deed.record or 0] = hub.add_record(
                 self._person(deed), deed.states or {}, deed.at,
-                lead=deed.is_lead, governance=deed.governance,
+                lead=deed.is_lead, governance=deed.governance, fault=deed.fault,
             )  # fmt: skip
         elif deed.what in (What.OUT, What.IN):
             state = State.OPTED_OUT if deed.what is What.OUT else State.OPTED_IN

@@ -83,6 +83,7 @@ class ZendeskSellTwin(HubTwin):
         global_out: bool = False,
         lead: bool = False,
         governance: Governance | None = None,
+        fault: HistoryFault | None = None,
     ) -> int:
         """A contact or lead; several may share an address. Returns the record id."""
         kind = "lead" if lead else "contact"
@@ -103,7 +104,8 @@ class ZendeskSellTwin(HubTwin):
         values |= _governed(governance or Governance())
         record = self.store.create(kind, attributes, values, at)
         set_ = {name: v for name, v in values.items() if name in self._preferences() and v}
-        if set_ and self.initial_history:
+        is_bare = fault is not None and fault.kind == "no_history"
+        if set_ and self.initial_history and not is_bare:
             act = Act(at=at, source=Source.IMPORT, ip="192.0.2.10", user_agent="import")
             changes = {n: {"old": _unset(n), "new": v} for n, v in set_.items()}
             entry = _entry(record, act, changes)
@@ -198,6 +200,8 @@ class ZendeskSellTwin(HubTwin):
         entry: Any = _entry(record, act, {name: {"old": old, "new": new}})
         if kind == "missing_required_field":
             _drop(entry, name, (fault.field if fault else None) or "ip")
+        elif fault is not None and fault.field == "cut":
+            return json.dumps([*json.loads(text or "[]"), entry])[:-20]
         elif kind == "unparsable":
             entry = {**entry, "at": "the other day", "changes": f"{name}: {new}"}
         return json.dumps([*json.loads(text or "[]"), entry])
