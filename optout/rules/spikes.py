@@ -31,6 +31,8 @@ error of the learnt spread."""
 _NIGHT_SHARE = 0.1
 """What the night keeps at least."""
 _DEAD_SHARE = 0.01
+"""Of each of the three windows without a single opt-out: silence is told from chance so easily that
+more would be wasted."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,14 @@ class Verdicts:
     baseline: Baseline
     tests: tuple[Test, ...]
     """In the order of `WINDOWS`."""
-    is_dead: NDArray[np.bool_]
+    dead_nights: NDArray[np.int64]
+    """The least window without one opt-out where there should have been many; 0: the feed lives."""
     dead_p_value: Floats
 
     @property
     def pages(self) -> NDArray[np.bool_]:
         """Whether any detector fires."""
-        fires = self.is_dead.copy()
+        fires = self.dead_nights > 0
         for test in self.tests:
             fires |= test.fires
         return fires
@@ -100,10 +103,14 @@ def judge(nights: Nights, rules: DetectionRules, spreads: Floats | None = None) 
         )
         fires = is_tested & is_large & (p_value <= alphas[window])
         tests.append(Test(window, count, prediction, p_value, alphas[window], is_tested, fires))
-    tonight = tests[0]
-    dead = np.where(tonight.opt_outs == 0, tonight.prediction.none(), 1.0)
-    is_dead = tonight.is_tested & (dead <= rules.alpha * _DEAD_SHARE)
-    return Verdicts(baseline, tuple(tests), is_dead, dead)
+    dead = np.ones(len(nights.opt_outs))
+    dead_nights = np.zeros(len(dead), dtype=np.int64)
+    for test in tests:
+        none = np.where(test.is_tested & (test.opt_outs == 0), test.prediction.none(), 1.0)
+        is_first = (dead_nights == 0) & (none <= rules.alpha * _DEAD_SHARE)
+        dead_nights = np.where(is_first, test.window, dead_nights)
+        dead = np.where(is_first, none, dead)
+    return Verdicts(baseline, tuple(tests), dead_nights, dead)
 
 
 def least_that_fires(test: Test, rules: DetectionRules) -> Floats:

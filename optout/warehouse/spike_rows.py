@@ -1,4 +1,7 @@
-"""What is said of each series in a night: one row of `audit.spike`, of the test that says most."""
+"""What is said of each series in a night: one row of `audit.spike`.
+
+Of several tests that fire, the shortest speaks: what shows in one night is a spike, also when it
+lasts."""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Writer:
-    """Turns verdicts into rows: one a series, of the test that says most."""
+    """Turns verdicts into rows: one a series."""
 
     night: date
     batch: Batch
@@ -83,7 +86,8 @@ class Writer:
         tested = [t for t in tests if t.is_tested[i]]
         if not tested:
             return plain._replace(note=self._too_little(i))
-        test = min(fired, key=lambda t: float(t.p_value[i])) if fired else tested[0]
+        dead = int(self.verdicts.dead_nights[i])
+        test = next((t for t in tests if t.window == dead), (fired or tested)[0])
         expected, size = float(test.prediction.expected[i]), int(test.prediction.size[i])
         row = plain._replace(
             kind=SpikeKind.NORMAL.value,
@@ -97,11 +101,11 @@ class Writer:
             threshold=int(thresholds[test.window][i]),
             ratio=float(test.opt_outs[i]) / expected,
         )
-        if self.verdicts.is_dead[i]:
+        if dead:
             note = f"not one opt-out where about {expected:.0f} were to be expected"
-            dead = float(self.verdicts.dead_p_value[i])
+            chance = float(self.verdicts.dead_p_value[i])
             return row._replace(
-                kind=SpikeKind.DEAD_FEED.value, p_value=dead, threshold=None, note=note
+                kind=SpikeKind.DEAD_FEED.value, p_value=chance, threshold=None, note=note
             )
         return self._rise(row, series) if fired else row
 
