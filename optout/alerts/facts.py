@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -56,6 +56,7 @@ class Facts:
     """The streams that each system has, where known."""
     environment: str
     limits: ThresholdTable
+    _asked: dict[tuple[Any, ...], list[Row]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def covered(self) -> Coverage:
@@ -122,9 +123,12 @@ class Facts:
 
     def rows(self, name: str, **values: Any) -> list[Row]:
         """The rows of `sql/alert_<name>.sql`; `$night` is bound to this night."""
-        found = query(self.con, f"alert_{name}", night=self.night, **values)
-        columns = [column[0] for column in self.con.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in found]
+        asked = (name, *sorted(values.items()))
+        if asked not in self._asked:
+            found = query(self.con, f"alert_{name}", night=self.night, **values)
+            columns = [column[0] for column in self.con.description or ()]
+            self._asked[asked] = [dict(zip(columns, row, strict=True)) for row in found]
+        return [dict(row) for row in self._asked[asked]]
 
     def metric(self, name: str, *, nights: int = 1) -> Mapping[Metric, list[Figure]]:
         """A metric's figures by scope: those of this night first, then back in time."""

@@ -113,10 +113,11 @@ class RepeatPolicy:
     """A night that begins a little earlier than the last one still repeats what is due."""
 
     def is_due(self, alert: Alert, now: datetime) -> bool:
-        """Whether a reminder is; one who acknowledged a page is reminded like of a ticket."""
+        """Whether a reminder is. A page that somebody took on, or that has calmed down to a ticket
+        since, is repeated like a ticket."""
         if alert.told is None:
             return False
-        urgent = alert.severity is Severity.PAGE and alert.state is State.OPEN
+        urgent = alert.facts.severity is Severity.PAGE and alert.state is State.OPEN
         return now - alert.told.at >= (self.page if urgent else self.ticket) - self.slack
 
 

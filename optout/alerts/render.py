@@ -58,6 +58,11 @@ def facts(message: Message) -> list[tuple[str, str]]:
     return [(label, value) for label, value in rows if value]
 
 
+def slack_text(message: Message) -> str:
+    """What Slack shows where it shows no blocks (notifications)."""
+    return _escaped(subject(message))
+
+
 def slack_blocks(message: Message) -> list[dict[str, Any]]:
     """Slack's Block Kit: header, facts, links."""
     body = "\n".join(f"*{label}:* {_escaped(value)}" for label, value in facts(message))

@@ -6,13 +6,26 @@ off by a crash is sent again. Keep tickets and digests here rather than pages.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from optout.alerts.message import Message
 from optout.alerts.render import subject, text
 from optout.alerts.settings import AppriseChannel
 from optout.alerts.sinks.base import ALL_ACTIONS, Misconfigured, Unavailable, secret
+
+
+def _library() -> Any:
+    """The library, imported when it is used: it loads a hundred services, one of which imports a
+    module that Python has deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import apprise
+
+        "json" in apprise.plugins.N_MGR  # noqa: B015 - loads the services now, inside this block
+    return apprise
 
 
 class AppriseSink:
@@ -28,8 +41,7 @@ class AppriseSink:
         self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
     ) -> str | None:
         """Hand it to the library."""
-        import apprise
-
+        apprise = _library()
         url = secret(self._environ, self._settings.url_env)
         notifier = apprise.Apprise()
         if not notifier.add(url):

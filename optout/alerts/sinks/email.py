@@ -96,13 +96,15 @@ def _told(error: smtplib.SMTPException | OSError) -> ChannelError:
         return Misconfigured("email: no trusted TLS connection")
     if isinstance(error, smtplib.SMTPAuthenticationError | smtplib.SMTPNotSupportedError):
         return Misconfigured(f"email: the server accepts no login or no TLS ({_code(error)})")
-    if isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPSenderRefused):
-        return Misconfigured("email: the server accepts the sender or the recipients not")
     code = _code(error)
+    if isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPSenderRefused) and code >= 500:
+        return Misconfigured(f"email: the server does not accept sender or recipients ({code})")
     if isinstance(error, smtplib.SMTPDataError) and code >= 500:
         return Refused(f"email: the server refused the message ({code})")
     return Unavailable(f"email: {type(error).__name__} ({code})")
 
 
 def _code(error: Exception) -> int:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return max((code for code, _ in error.recipients.values()), default=0)
     return int(getattr(error, "smtp_code", 0) or 0)

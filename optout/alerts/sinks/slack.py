@@ -7,6 +7,7 @@ private channel, beside `chat:write`). An incoming webhook can neither look nor 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from slack_sdk.webhook import WebhookClient
 
 from optout.alerts.life import Action
 from optout.alerts.message import Message
-from optout.alerts.render import slack_blocks, subject
+from optout.alerts.render import slack_blocks, slack_text
 from optout.alerts.settings import SlackChannel
 from optout.alerts.sinks.base import (
     ALL_ACTIONS,
@@ -29,6 +30,7 @@ from optout.alerts.sinks.base import (
 )
 
 _TIMEOUT = 15
+_WORD = re.compile(r"[a-z_]+")
 _EVENT = "optout_notice"
 _OUR_FAULT = frozenset(
     {"invalid_blocks", "msg_too_long", "no_text", "invalid_arguments", "metadata_too_large",
@@ -74,7 +76,7 @@ class SlackSink:
     def _change(self, client: WebClient, message: Message, thread: str, is_repeat: bool) -> str:
         if message.action in (Action.TRIGGER, Action.RESOLVE, Action.ACKNOWLEDGE):
             client.chat_update(
-                channel=self._channel, ts=thread, text=subject(message),
+                channel=self._channel, ts=thread, text=slack_text(message),
                 blocks=slack_blocks(message),
             )  # fmt: skip
         known = None
@@ -88,7 +90,7 @@ class SlackSink:
     def _post(self, client: WebClient, message: Message, thread: str | None) -> str:
         answer = client.chat_postMessage(
             channel=self._channel,
-            text=subject(message),
+            text=slack_text(message),
             blocks=slack_blocks(message),
             thread_ts=thread,
             unfurl_links=False,
@@ -125,7 +127,7 @@ class SlackWebhookSink:
         url = secret(self._environ, self._settings.webhook_env)
         client = WebhookClient(url, timeout=_TIMEOUT, retry_handlers=[])
         try:
-            answer = client.send(text=subject(message), blocks=slack_blocks(message))
+            answer = client.send(text=slack_text(message), blocks=slack_blocks(message))
         except (SlackClientError, OSError) as error:
             raise _told(error) from None
         if answer.status_code == 200:
@@ -147,7 +149,9 @@ def _told(error: Exception) -> ChannelError:
     status = int(getattr(error.response, "status_code", 200) or 200)
     if status >= 400:
         return _of_status(status, dict(getattr(error.response, "headers", {})))
-    word = str(error.response.get("error", "unknown")) if error.response else "unknown"
+    word = str(error.response.get("error", "")) if error.response else ""
+    if not _WORD.fullmatch(word):
+        return Unavailable("slack: that was no answer of Slack")
     if word in _OUR_FAULT:
         return Refused(f"slack: {word}")
     return Unavailable(f"slack: {word}") if word in _LATER else Misconfigured(f"slack: {word}")
