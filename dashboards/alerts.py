@@ -19,7 +19,7 @@ _URGENCY = {"page": 0, "ticket": 1, "digest": 2}
 def open_alerts(file: Path | None, night: date) -> Frame:
     """Alerts that are not resolved, the most urgent first; NotMeasured where nobody judges."""
     if file is None or not file.exists():
-        raise NotMeasured("alerts.sqlite")
+        raise NotMeasured("no alert was ever judged here")
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as con:
         rows = con.execute(
             "SELECT dedup_key, rule, state, severity, facts, opened_night FROM alert"

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from dashboards.frame import Frame
 
 Kind = Literal[
-    "text", "code", "count", "percent", "night", "moment", "status", "class", "nights", "seconds",
+    "text", "code", "count", "percent", "night", "moment", "status", "read", "class", "nights",
+    "seconds",
     "hours", "title", "link",
 ]  # fmt: skip
 
@@ -70,6 +71,7 @@ class Facts:
     """Figures side by side."""
 
     items: Sequence[Fact]
+    title: str = ""
     kind: str = field(default="facts", init=False)
 
 
@@ -89,6 +91,8 @@ class Tile:
     spark: str
     """A finished SVG, drawn by `dashboards.spark`."""
     row: dict[str, Any] | None = None
+    is_partly: bool = False
+    """The figure over all is met, and some system misses it: the note says which."""
 
 
 @dataclass(frozen=True)

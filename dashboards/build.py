@@ -151,7 +151,7 @@ def _menu(data: Published) -> list[tuple[str, list[dict[str, str]]]]:
     """The pages in groups, each with the worst status of its promises."""
     groups: dict[str, list[dict[str, str]]] = {}
     for page in PAGES:
-        found = {row["status"] for name in page.metrics if (row := data.metric(name)) is not None}
+        found = {row["status"] for row in data.of_metric(*page.metrics) if _counts(row)}
         status = next((s for s in ("missed", "unknown", "met") if s in found), "none")
         item = {
             "slug": page.slug,
@@ -162,6 +162,11 @@ def _menu(data: Published) -> list[tuple[str, list[dict[str, str]]]]:
         }
         groups.setdefault(page.group, []).append(item)
     return list(groups.items())
+
+
+def _counts(row: Mapping[str, Any]) -> bool:
+    """Whether a figure decides how its page stands: one that is missed anywhere, or over all."""
+    return row["status"] == "missed" or (row["system"] is None and row["category"] is None)
 
 
 def _write_exports(data: Published, folder: Path) -> None:

@@ -43,11 +43,17 @@ Scope = tuple[str, str | None, str | None]
 
 
 class NotMeasured(Exception):
-    """The published copy holds no such table: nobody measured it. Carries the table's name."""
+    """Nobody measured it: the copy has no such table or figure. Says so as a clause."""
 
-    def __init__(self, table: str) -> None:
-        super().__init__(table)
-        self.table = table
+    @classmethod
+    def table(cls, name: str) -> NotMeasured:
+        """A table that the copy lacks."""
+        return cls(f"this copy has no table {name}")
+
+    @classmethod
+    def metric(cls, name: str) -> NotMeasured:
+        """A figure that mart lacks."""
+        return cls(f"this copy has no figure {name}")
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,11 @@ class Published:
     ) -> None:
         """Raises UsageError where no such night is finished in the copy."""
         row = con.execute(
-            "SELECT night, cutoff_at, kind, finished_at FROM core.night"
-            " WHERE finished_at IS NOT NULL AND ($night IS NULL OR night = $night) ORDER BY night DESC LIMIT 1",
+            """
+            SELECT night, cutoff_at, kind, finished_at FROM core.night
+            WHERE finished_at IS NOT NULL AND ($night IS NULL OR night = $night)
+            ORDER BY night DESC LIMIT 1
+            """,
             {"night": night},
         ).fetchone()
         if row is None:
@@ -157,7 +166,7 @@ class Published:
     def _run(self, sql: str, values: Mapping[str, Any]) -> DuckDBPyConnection:
         for table in _TABLE.findall(sql):
             if table not in self.tables:
-                raise NotMeasured(table)
+                raise NotMeasured.table(table)
         first = self.calendar(_REACH)[0]
         known = {"night": self.night, "cutoff": self.cutoff, "first": first, **values}
         return self.con.execute(sql, {key: known[key] for key in set(_PARAMETER.findall(sql))})

@@ -9,18 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from math import log10
-from typing import Any, TypeAlias
-
-import plotly.graph_objects as go
+from typing import Any
 
 from dashboards import words
+from dashboards.canvas import DAY, Figure, canvas, hatch_cells, hatch_nights
 from dashboards.frame import Frame, Record
-from dashboards.theme import CLEAR, FONT, LIGHT, SERIES, colour_of
+from dashboards.theme import LIGHT, SERIES, colour_of
 
-Figure: TypeAlias = Any
-"""A plotly.graph_objects.Figure; the library has no types."""
-_HATCH = {"shape": "/", "size": 7, "solidity": 0.3, "fgcolor": LIGHT["unknown"],
-          "bgcolor": LIGHT["unknown_ground"]}  # fmt: skip
 _BANDS = [
     [0.0, LIGHT["met_ground"]], [0.001, LIGHT["met_ground"]],
     [0.002, LIGHT["missed_ground"]], [1.0, LIGHT["missed_more"]],
@@ -33,7 +28,7 @@ def heat_map(frame: Frame, *, rows: Sequence[str], columns: Sequence[str], targe
     ones hatched; a cell that does not exist stays blank."""
     known = {(r["system"], r["category"]): r for r in frame}
     grid = [[known.get((row, column)) for column in columns] for row in rows]
-    figure = _figure(height=84 + 38 * len(rows))
+    figure = canvas(height=84 + 38 * len(rows))
     figure.add_heatmap(
         z=[[_shortfall(cell, target) for cell in line] for line in grid],
         x=list(range(len(columns))),
@@ -56,7 +51,7 @@ def heat_map(frame: Frame, *, rows: Sequence[str], columns: Sequence[str], targe
         for x, cell in enumerate(line)
         if cell and cell["status"] == "unknown"
     ]
-    _hatched_cells(figure, unknown)
+    hatch_cells(figure, unknown)
     figure.update_xaxes(
         tickvals=list(range(len(columns))), ticktext=[words.title(c) for c in columns],
         side="top", showgrid=False, range=[-0.5, len(columns) - 0.5],
@@ -75,7 +70,7 @@ def night_grid(frame: Frame, *, rows: Sequence[str], nights: Sequence[Any]) -> F
     code = {"met": 0.0, "missed": 1.0}
     missing = {"status": "unknown", "says": "not run"}
     grid = [[known.get((row, night), missing) for night in nights] for row in rows]
-    figure = _figure(height=72 + 34 * len(rows))
+    figure = canvas(height=72 + 34 * len(rows))
     figure.add_heatmap(
         z=[[code.get(cell["status"]) for cell in line] for line in grid],
         x=list(nights),
@@ -96,7 +91,7 @@ def night_grid(frame: Frame, *, rows: Sequence[str], nights: Sequence[Any]) -> F
         for x, cell in enumerate(line)
         if cell["status"] not in code
     ]
-    _hatched_cells(figure, unknown, width=86_400_000)
+    hatch_cells(figure, unknown, width=DAY)
     figure.update_xaxes(type="date", tickformat="%-d %b")
     figure.update_yaxes(
         tickvals=list(range(len(rows))), ticktext=list(rows), showgrid=False,
@@ -111,7 +106,7 @@ def trend(
 ) -> Figure:  # fmt: skip
     """A line a night: `frame` has night, value, status and, if `by`, that column. Lines break
     where a value is unknown; a night that nobody could judge is hatched from top to bottom."""
-    figure = _figure(height=280)
+    figure = canvas(height=280)
     names = [n for n in order if n in frame.column(by)] if by else [title]
     colours = colour_of(list(order)) if by else {title: SERIES[0]}
     for name in names:
@@ -130,7 +125,7 @@ def trend(
             annotation={"text": "target", "font": {"color": muted}},
         )
     judged = {r["night"] for r in frame if r["value"] is not None}
-    _unknown_nights(figure, [n for n in frame.distinct("night") if n not in judged])
+    hatch_nights(figure, [n for n in frame.distinct("night") if n not in judged])
     figure.update_xaxes(type="date", tickformat="%-d %b %y")
     figure.update_yaxes(tickformat=".2~%" if percent else ",~s", rangemode="normal")
     figure.update_layout(showlegend=by is not None, hovermode="x unified")
@@ -139,7 +134,7 @@ def trend(
 
 def flow(frame: Frame, *, order: Sequence[str], unknown: Sequence[Any] = ()) -> Figure:
     """What opened (up) and closed (down) each night: `frame` has night, class, opened, closed."""
-    figure = _figure(height=300)
+    figure = canvas(height=300)
     colours = colour_of(list(order))
     for name in order:
         part = frame.where(**{"class": name})
@@ -151,7 +146,7 @@ def flow(frame: Frame, *, order: Sequence[str], unknown: Sequence[Any] = ()) -> 
                 customdata=part.column(column),
                 hovertemplate=f"%{{x|%-d %b}}: %{{customdata:,}} {word}",
             )  # fmt: skip
-    _unknown_nights(figure, unknown)
+    hatch_nights(figure, unknown)
     figure.update_layout(barmode="relative", bargap=0.15)
     figure.update_xaxes(type="date", tickformat="%-d %b")
     figure.update_yaxes(title="closed  ·  opened", zeroline=True, zerolinecolor=LIGHT["muted"])
@@ -167,7 +162,7 @@ def bars(
     of None is drawn hatched, as high as the others."""
     groups = list(frame.distinct(x))
     names = [n for n in (order or frame.distinct(by)) if n in frame.column(by)] if by else [y]
-    figure = _figure(height=90 + 38 * len(groups) if across else 300)
+    figure = canvas(height=90 + 38 * len(groups) if across else 300)
     palette = colours or colour_of([str(n) for n in (order or names)])
     known = [v for v in frame.column(y) if v is not None]
     for name in names:
@@ -177,7 +172,7 @@ def bars(
         hatch = ["/" if v is None else "" for v in values]
         figure.add_bar(
             x=heights if across else where, y=where if across else heights,
-            orientation="h" if across else "v", name=words.title(str(name)),
+            orientation="h" if across else "v", name=str(name) if by == "system" else words.title(str(name)),
             marker={"color": [LIGHT["unknown_ground"] if v is None else palette[str(name)]
                               for v in values],
                     "pattern": {"shape": hatch, "fgcolor": LIGHT["unknown"], "size": 7}},
@@ -196,7 +191,7 @@ def bars(
 def control_chart(frame: Frame, *, order: Sequence[str]) -> Figure:
     """A rate with its limits: `frame` has night, series, value, low, high, is_flagged. Flagged
     nights are marked by a cross, and unknown ones break the line."""
-    figure = _figure(height=320)
+    figure = canvas(height=320)
     colours = colour_of(list(order))
     for name in (n for n in order if n in frame.column("series")):
         part = frame.where(series=name)
@@ -207,7 +202,7 @@ def control_chart(frame: Frame, *, order: Sequence[str]) -> Figure:
                 line={"width": 1, "dash": "dot", "color": colour}, hoverinfo="skip",
             )  # fmt: skip
         figure.add_scatter(
-            x=nights, y=part.column("value"), name=words.title(name), legendgroup=name,
+            x=nights, y=part.column("value"), name=name, legendgroup=name,
             mode="lines+markers", connectgaps=False, line={"width": 2, "color": colour},
             marker={"size": [11 if f else 4 for f in part.column("is_flagged")],
                     "symbol": ["x" if f else "circle" for f in part.column("is_flagged")],
@@ -227,53 +222,6 @@ def lines_at(figure: Figure, places: Mapping[str, float]) -> Figure:
     return figure
 
 
-def _figure(height: int) -> Figure:
-    figure = go.Figure()
-    axis = {"gridcolor": LIGHT["grid"], "linecolor": LIGHT["line"], "zeroline": False,
-            "automargin": True, "fixedrange": True}  # fmt: skip
-    figure.update_layout(
-        template=go.layout.Template(),
-        height=height,
-        margin={"l": 8, "r": 12, "t": 28, "b": 8},
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
-        font={"family": FONT, "size": 13, "color": LIGHT["ink"]},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        hoverlabel={"bgcolor": LIGHT["panel"], "bordercolor": LIGHT["line"],
-                    "font": {"color": LIGHT["ink"]}},
-        xaxis=axis,
-        yaxis=axis,
-    )  # fmt: skip
-    return figure
-
-
-def _hatched_cells(
-    figure: Figure, cells: Sequence[tuple[Any, int, Record]], width: float = 0.94
-) -> None:
-    if not cells:
-        return
-    figure.add_bar(
-        x=[x for x, _, _ in cells], y=[0.9] * len(cells), base=[y - 0.45 for _, y, _ in cells],
-        width=width, marker={"pattern": _HATCH}, showlegend=False, name="unknown",
-        customdata=[escape(words.plain(cell["note"]) or "unknown") for _, _, cell in cells],
-        hovertemplate="unknown: %{customdata}<extra></extra>",
-    )  # fmt: skip
-    figure.update_layout(barmode="overlay")
-
-
-def _unknown_nights(figure: Figure, nights: Sequence[Any]) -> None:
-    """A hatched band from top to bottom, on an axis of its own so that it changes no scale."""
-    if not nights:
-        return
-    figure.add_bar(
-        x=list(nights), y=[1] * len(nights), width=86_400_000, yaxis="y2", name="unknown",
-        marker={"pattern": _HATCH}, opacity=0.7, showlegend=True,
-        hovertemplate="unknown<extra></extra>",
-    )  # fmt: skip
-    hidden = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
-    figure.update_layout(yaxis2=hidden)
-
-
 def _shortfall(cell: Record | None, target: float) -> float | None:
     """0 where met; else how far from the target, from 0.1 (just) to 1 (a tenth or more)."""
     if cell is None or cell["value"] is None or cell["status"] == "unknown":
@@ -288,7 +236,7 @@ def _cell_text(cell: Record | None, target: float) -> str:
     if cell is None:
         return ""
     if cell["status"] == "unknown" or cell["value"] is None:
-        return "unknown"
+        return ""
     return f"{words.percent(cell['value'], target)} {words.MARK[cell['status']]}"
 
 

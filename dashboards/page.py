@@ -59,7 +59,7 @@ def section(
     try:
         blocks = list(make())
     except NotMeasured as missing:
-        what = f"Not measured yet: this copy has no {missing.table}."
+        what = f"Not measured yet: {missing}."
         blocks = [Empty(what, do, command)]
     return Section(id, title, blocks, lead)
 
@@ -109,16 +109,16 @@ def fact(row: Mapping[str, Any], label: str = "", *, href: str = "") -> Fact:
     )
 
 
-def metric_facts(data: Published, name: str) -> list[Block]:
+def metric_facts(data: Published, name: str, title: str = "") -> list[Block]:
     """A metric over all and per system."""
     rows = [
         row
-        for system in (None, *data.context.systems, data.context.hub)
+        for system in (None, data.context.hub, *data.context.systems)
         if (row := data.metric(name, system)) is not None
     ]
     if not rows:
-        raise NotMeasured(f"mart.metric_daily: {name}")
-    return [Facts([fact(row) for row in rows])]
+        raise NotMeasured.metric(name)
+    return [Facts([fact(row) for row in rows], title)]
 
 
 def overall_facts(data: Published, labels: Mapping[str, str]) -> list[Block]:
@@ -126,7 +126,7 @@ def overall_facts(data: Published, labels: Mapping[str, str]) -> list[Block]:
     rows = {name: data.metric(name) for name in labels}
     known = [fact(row, labels[name]) for name, row in rows.items() if row is not None]
     if not known:
-        raise NotMeasured(f"mart.metric_daily: {next(iter(labels))}")
+        raise NotMeasured.metric(next(iter(labels)))
     return [Facts(known)]
 
 

@@ -87,9 +87,10 @@ def cell(value: Any, column: Column, zone: ZoneInfo, is_filter: bool = False) ->
     if kind in _NUMBERS:
         return Markup("<td class=n>{}</td>").format(_number(value, kind))
     plain = "" if value is None else str(value)
-    if kind == "status":
+    if kind in ("status", "read"):
+        said = words.READ.get(plain, plain) if kind == "read" else plain
         sign = words.MARK.get(plain, "")
-        return Markup("<td class={} data-v={}>{} {}</td>").format(plain, plain, sign, plain)
+        return Markup("<td class={} data-v={}>{} {}</td>").format(plain, plain, sign, said)
     shown = _content(value, kind, zone)
     if is_filter and plain != shown:
         return Markup('<td data-v="{}">{}</td>').format(plain, shown)

@@ -33,6 +33,11 @@ class Standing:
         return "missed" if self.missed else str(self.row["status"])
 
     @property
+    def is_partly(self) -> bool:
+        """Whether some system misses it, and the figure over all does not."""
+        return bool(self.missed) and self.row is not None and self.row["status"] != "missed"
+
+    @property
     def is_promise(self) -> bool:
         """Whether there is a target; other figures are shown."""
         return bool(self.promise.target or (self.row or {}).get("target"))
@@ -43,8 +48,9 @@ class Standing:
         if self.row is None:
             return "not measured yet: this copy has no such figure"
         told = words.plain(self.row["note"])
-        if self.missed and self.row["status"] == "met":
-            told = f"met over all, missed in {_places(self.missed)}"
+        if self.is_partly:
+            said = f"{self.row['status']} over all, missed in {_places(self.missed)}"
+            told = f"{said}; {told}" if told else said
         return told
 
 
@@ -98,9 +104,9 @@ def _queried(data: Published, promise: Promise) -> Standing:
 
 
 def _places(rows: tuple[dict[str, Any], ...]) -> str:
-    names = [
-        ", ".join([r["system"], *([words.title(r["category"])] if r["category"] else [])])
-        for r in rows
-    ]
+    whole = [r["system"] for r in rows if r["category"] is None]
+    parts = [f"{r['system']} ({words.title(r['category'])})" for r in rows
+             if r["category"] is not None and r["system"] not in whole]  # fmt: skip
+    names = [*whole, *parts]
     shown = words.listed(names[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

@@ -10,9 +10,12 @@ from zoneinfo import ZoneInfo
 from optout.http.redact import Redactor
 
 NO_VALUE = "–"
+_SPACE = "\N{NO-BREAK SPACE}"
 _REDACT = Redactor()
 
 STATUS = {"met": "met", "missed": "missed", "unknown": "unknown", "shown": "shown"}
+READ = {"met": "complete", "missed": "incomplete", "shown": "not had", "unknown": "unknown"}
+"""The same statuses where they are about a read."""
 MARK = {"met": "✓", "missed": "✗", "unknown": "?", "shown": ""}
 """A status is told by word and sign, not by colour alone."""
 
@@ -36,6 +39,24 @@ CLASS_MEANS = {
 }
 
 
+_TERMS = CLASS | {
+    "ok": "Proven",
+    "within_60": "Ends within 60 days",
+    "within_30": "Ends within 30 days",
+    "within_7": "Ends within 7 days",
+    "can_spam": "CAN-SPAM",
+    "casl": "CASL",
+    "gdpr": "GDPR",
+    "uk_pecr": "UK PECR",
+    "au_spam": "Spam Act (Australia)",
+    "google_bulk": "Google, bulk senders",
+    "yahoo_bulk": "Yahoo, bulk senders",
+    "api": "API",
+    "ip": "IP address",
+    "*": "Everything",
+}
+
+
 def plain(text: str | None) -> str:
     """Words that a vendor or a person wrote: nothing in them that looks like an address stays."""
     return _REDACT(text) if text else ""
@@ -45,8 +66,8 @@ def title(name: str | None) -> str:
     """A machine's word as a person's: `email_link` → `Email link`."""
     if not name:
         return "All"
-    if name in CLASS:
-        return CLASS[name]
+    if name in _TERMS:
+        return _TERMS[name]
     words = name.replace("_", " ").strip()
     for apart, joined in (("opt out", "opt-out"), ("over supp", "over-supp")):
         words = words.replace(apart, joined)
@@ -61,8 +82,7 @@ def count(value: float | None) -> str:
 def percent(value: float | None, target: float | None = None) -> str:
     """A share as a percentage, on the true side of 0, 100 % and the target.
 
-    >>> percent(0.99996), percent(1.0), percent(0.0000001)
-    ('99.996 %', '100 %', '< 0.0001 %')
+    The space before the sign does not break.
     """
     if value is None:
         return NO_VALUE
@@ -71,8 +91,9 @@ def percent(value: float | None, target: float | None = None) -> str:
         shown = round(value * 100, digits) / 100
         if all((shown < b) == (value < b) and (shown > b) == (value > b) for b in borders):
             text = f"{value * 100:.{digits}f}"
-            return f"{text.rstrip('0').rstrip('.') if value in borders else text} %"
-    return "> 99.9999 %" if value > 0.5 else "< 0.0001 %"
+            return f"{text.rstrip('0').rstrip('.') if value in borders else text}{_SPACE}%"
+    edge = ">{0}99.9999{0}%" if value > 0.5 else "<{0}0.0001{0}%"
+    return edge.format(_SPACE)
 
 
 def hours(value: float | None) -> str:
@@ -101,13 +122,13 @@ def nights(value: int | None) -> str:
 
 
 def day(value: date | None) -> str:
-    """A date: 5 Sep 2026."""
-    return NO_VALUE if value is None else f"{value.day} {value:%b %Y}"
+    """A date that does not break: 5 Sep 2026."""
+    return NO_VALUE if value is None else f"{value.day} {value:%b %Y}".replace(" ", _SPACE)
 
 
 def target(text: str | None) -> str:
     """A target with its proper signs."""
-    return (text or "").replace(">=", "≥").replace("<=", "≤")
+    return (text or "").replace(">=", "≥").replace("<=", "≤").replace(" ", _SPACE)
 
 
 def moment(value: datetime | None, zone: ZoneInfo) -> str:

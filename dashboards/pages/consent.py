@@ -144,7 +144,7 @@ def _people(data: Published) -> list[Block]:
 def _sends(data: Published) -> list[Block]:
     columns = (
         Column("sent_at", "Sent", "moment"),
-        Column("system", "System", "title"),
+        Column("system", "System"),
         Column("category", "Category", "title"),
         Column("status", "Consent was", "title"),
         Column("basis", "Basis", "title"),

@@ -67,7 +67,7 @@ def _tonight(data: Published) -> list[Block]:
     frame = data.frame("sources")
     columns = (
         Column("system", "System"),
-        Column("status", "Read completely", "status"),
+        Column("status", "Read completely", "read"),
         Column("streams_done", "Streams", "count"),
         Column("streams", "Of", "count"),
         Column("records", "Records", "count"),
@@ -105,7 +105,7 @@ def _tonight(data: Published) -> list[Block]:
 def _nights(data: Published) -> list[Block]:
     frame = grid_frame(data)
     if not len(frame):
-        raise NotMeasured("core.source_read of these nights")
+        raise NotMeasured("no read of these nights is known")
     shown = run_nights(data, NIGHTS)
     bad = frame.where(status="missed")
     missed = len({n for n in shown} - set(frame.column("night")))
@@ -117,7 +117,7 @@ def _nights(data: Published) -> list[Block]:
     columns = (
         Column("night", "Night", "night"),
         Column("system", "System"),
-        Column("status", "Read", "status"),
+        Column("status", "Read completely", "read"),
         Column("says", "What"),
     )
     return [plot("extraction-grid", "Read completely, by night", drawn, says, table, columns)]
@@ -125,9 +125,9 @@ def _nights(data: Published) -> list[Block]:
 
 def _streams(data: Published) -> list[Block]:
     columns = (
-        Column("system", "System", "title"),
+        Column("system", "System"),
         Column("stream", "Stream", "code"),
-        Column("status", "Read", "status"),
+        Column("status", "Read completely", "read"),
         Column("row_count", "Rows", "count"),
         Column("read_total", "Records", "count"),
         Column("vendor_total", "Vendor says", "count"),
@@ -184,7 +184,7 @@ def _effort(data: Published) -> list[Block]:
 
 def _findings(data: Published) -> list[Block]:
     columns = (
-        Column("system", "System", "title"),
+        Column("system", "System"),
         Column("stream", "Stream", "code"),
         Column("code", "Finding", "title"),
         Column("field", "Field", "code"),

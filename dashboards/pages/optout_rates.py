@@ -77,7 +77,7 @@ def control_frame(data: Published, dimension: str, nights: int = NIGHTS) -> Fram
     rows = [
         (
             r["night"],
-            r["key"] if dimension == "system" else f"{r['system']}: {r['key']}",
+            r["key"] if dimension == "system" else f"{r['system']}: {words.title(r['key'])}",
             r["value"],
             r["low"],
             r["high"],

@@ -56,13 +56,14 @@ def verdict(found: Sequence[Standing]) -> Verdict:
     if len(lists["met"]) == total:
         return Verdict(f"All {total} promises are met.", "met")
     sums = [f"{len(names)} {status}" for status, names in lists.items() if names]
+    sums[0] = f"{sums[0].split()[0]} of {total} promises {sums[0].split()[1]}"
     details = [
         (status, words.listed(names))
         for status, names in lists.items()
         if names and status != "met"
     ]
     status = "missed" if lists["missed"] else "unknown"
-    return Verdict(f"Of {total} promises {words.listed(sums)}.", status, details)
+    return Verdict(f"{', '.join(sums)}.", status, details)
 
 
 def tile(standing: Standing) -> Tile:
@@ -84,6 +85,7 @@ def tile(standing: Standing) -> Tile:
         link=promise.link,
         spark=drawn,
         row=None if promise.query else row,
+        is_partly=standing.is_partly,
     )
 
 
@@ -139,7 +141,7 @@ def _alerts(data: Published, places: Places) -> Block:
 def _sources(data: Published) -> Block:
     columns = (
         Column("system", "System"),
-        Column("status", "Read completely", "status"),
+        Column("status", "Read completely", "read"),
         Column("streams", "Streams"),
         Column("records", "Records", "count"),
         Column("read_at", "Read from", "moment"),

@@ -52,7 +52,7 @@ _HEAT_COLUMNS = (
 )
 _DRIFT_COLUMNS = (
     Column("class", "Class", "class"),
-    Column("system", "System", "title"),
+    Column("system", "System"),
     Column("category", "Category", "title"),
     Column("contact_key", "Contact key", "code"),
     Column("expected", "Expected", "title"),

@@ -48,7 +48,7 @@ def _share(data: Published) -> list[Block]:
 
 def _inventory(data: Published) -> list[Block]:
     columns = (
-        Column("system", "System", "title"),
+        Column("system", "System"),
         Column("source", "Source", "title"),
         Column("channel", "Channel"),
         Column("category", "Category", "title"),

@@ -122,7 +122,7 @@ def _kinds(data: Published) -> list[Block]:
 def _gaps(data: Published) -> list[Block]:
     columns = (
         Column("kind", "Kind", "title"),
-        Column("system", "System", "title"),
+        Column("system", "System"),
         Column("field", "Field"),
         Column("missing", "Missing"),
         Column("source", "Source", "title"),

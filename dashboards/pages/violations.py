@@ -50,7 +50,10 @@ def build(data: Published, places: Places) -> Sequence[Section]:
 
 
 def _timeline(data: Published) -> list[Block]:
-    blocks = [*metric_facts(data, "violations"), *metric_facts(data, "violations_beyond_deadline")]
+    blocks = [
+        *metric_facts(data, "violations", "All"),
+        *metric_facts(data, "violations_beyond_deadline", "After the strict deadline"),
+    ]
     frame = data.frame("violation_days", first=since(data, NIGHTS))
     if not len(frame):
         row = data.metric("violations")
@@ -111,7 +114,7 @@ def _systems(data: Published) -> list[Block]:
 def _evidence(data: Published) -> list[Block]:
     columns = (
         Column("grade", "Grade", "title"),
-        Column("system", "System", "title"),
+        Column("system", "System"),
         Column("category", "Category", "title"),
         Column("contact_key", "Contact key", "code"),
         Column("opted_out_at", "Opted out", "moment"),
@@ -140,7 +143,7 @@ def _evidence(data: Published) -> list[Block]:
 def _campaigns(data: Published) -> list[Block]:
     columns = (
         Column("sent_at", "Sent", "moment"),
-        Column("system", "System", "title"),
+        Column("system", "System"),
         Column("campaign", "Campaign"),
         Column("fault", "Lacks", "title"),
         Column("campaign_id", "Id", "code"),
