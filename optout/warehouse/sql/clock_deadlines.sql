@@ -15,7 +15,7 @@ WITH due AS (
 ),
 either AS (
     SELECT
-        word_id, 
+        word_id,
         min(CASE WHEN is_strict THEN strict_late_from ELSE legal_late_from END) AS strict_late_from,
         coalesce(min(CASE WHEN is_legal THEN legal_late_from END), min(strict_late_from))
             AS legal_late_from
@@ -24,26 +24,30 @@ either AS (
 )
 SELECT
     e.word_id, e.strict_late_from, e.legal_late_from,
-    min(CASE WHEN d.is_strict AND d.strict_late_from = e.strict_late_from
-                  OR NOT d.is_strict AND d.legal_late_from = e.strict_late_from
-             THEN d.rule END) AS strict_rule,
-    min(CASE WHEN d.is_legal AND d.legal_late_from = e.legal_late_from
-                  OR NOT d.is_legal AND d.strict_late_from = e.legal_late_from
-             THEN d.rule END) AS legal_rule,
-    min(d.zone) AS zone,
+    min(d.rule) FILTER (d.strict_at = e.strict_late_from) AS strict_rule,
+    min(d.zone) FILTER (d.strict_at = e.strict_late_from) AS strict_zone,
+    min(d.rule) FILTER (d.legal_at = e.legal_late_from) AS legal_rule,
+    min(d.zone) FILTER (d.legal_at = e.legal_late_from) AS legal_zone,
     bool_or(d.is_guess) AS is_guess
 FROM either AS e
-JOIN due AS d ON d.word_id = e.word_id
+JOIN (
+    SELECT
+        *,
+        CASE WHEN is_strict THEN strict_late_from ELSE legal_late_from END AS strict_at,
+        CASE WHEN is_legal THEN legal_late_from ELSE strict_late_from END AS legal_at
+    FROM due
+) AS d ON d.word_id = e.word_id
 GROUP BY e.word_id, e.strict_late_from, e.legal_late_from;
 
 -- The dates that people read: of the last moment in time.
 CREATE OR REPLACE TEMP TABLE clk_out AS
 SELECT
-    w.*, d.strict_late_from, d.legal_late_from, d.strict_rule, d.legal_rule, d.zone, d.is_guess,
-    CAST((d.strict_late_from - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC' AT TIME ZONE d.zone AS DATE)
-        AS strict_deadline,
-    CAST((d.legal_late_from - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC' AT TIME ZONE d.zone AS DATE)
-        AS legal_deadline,
+    w.*, d.strict_late_from, d.legal_late_from, d.strict_rule, d.legal_rule, d.strict_zone AS zone,
+    d.is_guess,
+    CAST((d.strict_late_from - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC'
+         AT TIME ZONE d.strict_zone AS DATE) AS strict_deadline,
+    CAST((d.legal_late_from - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC'
+         AT TIME ZONE d.legal_zone AS DATE) AS legal_deadline,
     j.jurisdiction, j.kind AS jurisdiction_kind,
     w.word_id NOT IN (SELECT word_id FROM clk_copy) AS is_root
 FROM clk_stand AS w
