@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.common import OWNERS, ProjectOpener, night_of_run, table_metadata
+from assets.common import OWNERS, ProjectOpener, night_of_run, table_metadata, told
 from optout import nightly
 
 _CORE = [dg.AssetKey(["core", n]) for n in ("observation", "change", "consent", "source_read")]
@@ -37,12 +37,13 @@ def build_audit() -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
     ) -> Iterator[dg.MaterializeResult[None]]:
         """An incomplete source makes dependent figures unknown and closes nothing."""
-        opened = project.project()
-        with opened.warehouse.writer() as con:
-            nightly.audit(opened, con, night_of_run(context, opened))
-            for name in _AUDIT:
-                metadata = table_metadata(con, f"audit.{name}")
-                yield dg.MaterializeResult(asset_key=["audit", name], metadata=metadata)
+        with told():
+            opened = project.project()
+            with opened.warehouse.writer() as con:
+                nightly.audit(opened, con, night_of_run(context, opened))
+                for name in _AUDIT:
+                    metadata = table_metadata(con, f"audit.{name}")
+                    yield dg.MaterializeResult(asset_key=["audit", name], metadata=metadata)
 
     @dg.asset(
         key_prefix="mart",
@@ -55,17 +56,18 @@ def build_audit() -> list[dg.AssetsDefinition]:
     def metric_daily(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
     ) -> dg.MaterializeResult[None]:
-        opened = project.project()
-        night = night_of_run(context, opened)
-        with opened.warehouse.writer() as con:
-            nightly.metrics(opened, con, night)
-            counts = con.execute(
-                "SELECT status, count(*) FROM mart.metric_daily WHERE night = $night"
-                " GROUP BY status",
-                {"night": night},
-            ).fetchall()
-            metadata = dict(table_metadata(con, "mart.metric_daily"))
-        metadata |= {f"promises_{status}": dg.MetadataValue.int(n) for status, n in counts}
-        return dg.MaterializeResult(metadata=metadata)
+        with told():
+            opened = project.project()
+            night = night_of_run(context, opened)
+            with opened.warehouse.writer() as con:
+                nightly.metrics(opened, con, night)
+                counts = con.execute(
+                    "SELECT status, count(*) FROM mart.metric_daily WHERE night = $night"
+                    " GROUP BY status",
+                    {"night": night},
+                ).fetchall()
+                metadata = dict(table_metadata(con, "mart.metric_daily"))
+            metadata |= {f"promises_{status}": dg.MetadataValue.int(n) for status, n in counts}
+            return dg.MaterializeResult(metadata=metadata)
 
     return [audit, metric_daily]

@@ -1,6 +1,7 @@
 """What all assets share: owners, partitions, the night of a run, table metadata."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Protocol
 
@@ -8,10 +9,12 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 
 from optout.clock import night_of
+from optout.errors import InternalError, OptoutError
 from optout.project import Project
 from optout.settings import Settings
 
 OWNERS = ["team:data-engineering"]
+_OURS = ("optout", "assets", "dashboards", "checks")
 FIRST_NIGHT = "2020-01-01"
 PARTITION_TAG = "dagster/partition"
 
@@ -21,6 +24,36 @@ class ProjectOpener(Protocol):
 
     def project(self) -> Project:
         """The installation."""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Let only errors pass that are known to name nobody: Dagster keeps an error's text for good.
+
+    An unforeseen one becomes an InternalError with its type and the place in our code.
+    """
+    try:
+        yield
+    except OptoutError:
+        raise
+    except Exception as error:
+        raise InternalError(
+            f"unforeseen {type(error).__name__} in {_place(error)}",
+            mend="Report it with that place",
+        ) from None
+
+
+def _place(error: Exception) -> str:
+    """The innermost line of ours that was at work."""
+    place = "an unknown place"
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        name = frame.f_globals.get("__name__", "")
+        if name.split(".")[0] in _OURS:
+            place = f"{name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
 
 
 def nights(settings: Settings | None, ahead_days: int = 1) -> dg.DailyPartitionsDefinition:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.common import OWNERS, ProjectOpener, night_of_run, table_metadata
+from assets.common import OWNERS, ProjectOpener, night_of_run, table_metadata, told
 from optout import nightly
 from optout.settings import Settings
 
@@ -40,14 +40,15 @@ def build_core(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Load each system in a transaction of its own, then derive what no vendor told."""
-        opened = project.project()
-        night = night_of_run(context, opened)
-        with opened.warehouse.writer() as con:
-            for config in opened.settings.systems:
-                nightly.load_core(opened, con, night, config.name)
-            nightly.derive(opened, con, night)
-            for name in TABLES:
-                metadata = table_metadata(con, f"core.{name}")
-                yield dg.MaterializeResult(asset_key=["core", name], metadata=metadata)
+        with told():
+            opened = project.project()
+            night = night_of_run(context, opened)
+            with opened.warehouse.writer() as con:
+                for config in opened.settings.systems:
+                    nightly.load_core(opened, con, night, config.name)
+                nightly.derive(opened, con, night)
+                for name in TABLES:
+                    metadata = table_metadata(con, f"core.{name}")
+                    yield dg.MaterializeResult(asset_key=["core", name], metadata=metadata)
 
     return core

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.common import OWNERS, ProjectOpener, night_of_run
+from assets.common import OWNERS, ProjectOpener, night_of_run, told
 from optout import nightly
 from optout.extract import PROGRESS
 from optout.landing.manifest import Manifest
@@ -40,22 +40,23 @@ def build_landing(
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Read the selected systems concurrently. A system that fails is recorded as incomplete
         and does not stop the others; the completeness check says so."""
-        opened = project.project()
-        keys = sorted(context.selected_asset_keys)
+        with told():
+            opened = project.project()
+            keys = sorted(context.selected_asset_keys)
 
-        def tell(line: str) -> None:
-            context.log.info(line)
-            PROGRESS.info(line)
+            def tell(line: str) -> None:
+                context.log.info(line)
+                PROGRESS.info(line)
 
-        manifests = nightly.extract(
-            opened,
-            night_of_run(context, opened),
-            systems=[key.path[-1] for key in keys],
-            progress=tell,
-        )
-        for key in keys:
-            own = [m for m in manifests if m.system == key.path[-1]]
-            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(own))
+            manifests = nightly.extract(
+                opened,
+                night_of_run(context, opened),
+                systems=[key.path[-1] for key in keys],
+                progress=tell,
+            )
+            for key in keys:
+                own = [m for m in manifests if m.system == key.path[-1]]
+                yield dg.MaterializeResult(asset_key=key, metadata=_metadata(own))
 
     return extract
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.common import OWNERS, ProjectOpener, night_of_run
+from assets.common import OWNERS, ProjectOpener, night_of_run, told
 from optout.settings import Settings
 from optout.vendors.base import SystemConfig
 from optout.warehouse.load import load_raw
@@ -28,17 +28,18 @@ def _raw_asset(config: SystemConfig) -> dg.AssetsDefinition:
     def raw(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[ProjectOpener]
     ) -> dg.MaterializeResult[None]:
-        opened = project.project()
-        with opened.warehouse.writer() as con:
-            load_raw(con, opened.landing, night_of_run(context, opened), config.name)
-            rows = con.execute(
-                "SELECT coalesce(sum(row_count), 0), coalesce(sum(finding_count), 0)"
-                " FROM raw.manifest WHERE system = $system",
-                {"system": config.name},
-            ).fetchone()
-        count, findings = rows or (0, 0)
-        return dg.MaterializeResult(
-            metadata={"dagster/row_count": int(count), "findings": int(findings)}
-        )
+        with told():
+            opened = project.project()
+            with opened.warehouse.writer() as con:
+                load_raw(con, opened.landing, night_of_run(context, opened), config.name)
+                rows = con.execute(
+                    "SELECT coalesce(sum(row_count), 0), coalesce(sum(finding_count), 0)"
+                    " FROM raw.manifest WHERE system = $system",
+                    {"system": config.name},
+                ).fetchone()
+            count, findings = rows or (0, 0)
+            return dg.MaterializeResult(
+                metadata={"dagster/row_count": int(count), "findings": int(findings)}
+            )
 
     return raw

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from assets.common import ProjectOpener
+from assets.common import ProjectOpener, told
 from checks.freshness import build_freshness
 from checks.gx import SuiteOutcome, run_suite
 from checks.promises import promise_suites
@@ -31,10 +31,11 @@ def _suite_check(suite: Suite) -> dg.AssetChecksDefinition:
         description=suite.description,
     )
     def check(project: dg.ResourceParam[ProjectOpener]) -> dg.AssetCheckResult:
-        with project.project().warehouse.writer() as con:
-            outcome = run_suite(con, suite.name, suite.query, suite.expectations)
-            reasons = con.execute(suite.unknown_if).fetchall() if suite.unknown_if else []
-        return as_result(outcome, blocking=suite.blocking, unknown=[r[0] for r in reasons])
+        with told():
+            with project.project().warehouse.writer() as con:
+                outcome = run_suite(con, suite.name, suite.query, suite.expectations)
+                reasons = con.execute(suite.unknown_if).fetchall() if suite.unknown_if else []
+            return as_result(outcome, blocking=suite.blocking, unknown=[r[0] for r in reasons])
 
     return check
 

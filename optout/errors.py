@@ -5,6 +5,8 @@
     ├── UsageError                  a command line argument                           (exit 2)
     ├── LockedError                 another run holds the warehouse: names its holder (exit 2)
     ├── WarehouseError              the database file is corrupt, foreign or too new  (exit 4)
+    ├── StorageError                the disk is full, a folder may not be written       (exit 4)
+    ├── InternalError               unforeseen: tells its type and place, never its text (exit 4)
     ├── LandingError                a landing file is missing or damaged              (exit 3)
     └── SourceError                 a system could not be read                        (exit 3)
         ├── Permanent (mixin)       asking again will not help
@@ -65,6 +67,14 @@ class LockedError(OptoutError):
 
 class WarehouseError(OptoutError):
     """The database cannot be used as it is."""
+
+
+class StorageError(OptoutError):
+    """The operating system refuses a file: no space, no permission, a read-only disk."""
+
+
+class InternalError(OptoutError):
+    """Something unforeseen. The exception's own text may hold a vendor's record: it is not told."""
 
 
 class LandingError(OptoutError):

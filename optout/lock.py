@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from optout.errors import LockedError
-from optout.files import make_dir
+from optout.files import make_dir, storage
 
 _FILE = "run.lock"
 _HELD: set[Path] = set()
@@ -30,12 +30,14 @@ def run_lock(data_dir: Path, what: str, now: datetime) -> Iterator[None]:
     if path in _HELD:
         yield
         return
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with storage(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _take(descriptor, path)
         note = {"pid": os.getpid(), "what": what, "since": now.isoformat(timespec="seconds")}
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, orjson.dumps(note), 0)
+        with storage(path):
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, orjson.dumps(note), 0)
         _HELD.add(path)
         yield
     finally:

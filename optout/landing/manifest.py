@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from optout.errors import LandingError
-from optout.files import sync_dir, write_atomic
+from optout.files import storage, storage_error, sync_dir, write_atomic
 
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
@@ -81,7 +81,9 @@ class Manifest:
 
 def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest | None:
     """The manifest in a folder, None where there is none; raises LandingError if it is damaged."""
-    return _parse(folder / name, (folder / name).read_bytes()) if (folder / name).exists() else None
+    path = folder / name
+    with storage(path):
+        return _parse(path, path.read_bytes()) if path.exists() else None
 
 
 def _parse(path: Path, data: bytes) -> Manifest:
@@ -111,6 +113,8 @@ def verify_part(folder: Path, part: Part) -> Path:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise LandingError(f"the landing file {place} is gone", mend=mend) from None
+    except OSError as error:
+        raise storage_error(path, error) from None
     if digest != part.sha256:
         raise LandingError(f"the landing file {place} has changed since it was written", mend=mend)
     return path

@@ -10,7 +10,7 @@ import orjson
 
 from optout.address import Keyer
 from optout.errors import LandingError
-from optout.files import make_dir, sync_dir, write_atomic
+from optout.files import make_dir, storage, sync_dir, write_atomic
 from optout.landing.manifest import Manifest, read_manifest
 from optout.landing.writer import StreamWriter
 
@@ -41,7 +41,10 @@ class Landing:
         if not path.exists():
             return None
         try:
-            return datetime.fromisoformat(orjson.loads(path.read_bytes())["cutoff_at"])
+            with storage(path):
+                text = path.read_bytes()
+            found = datetime.fromisoformat(orjson.loads(text)["cutoff_at"])
+            return found.astimezone(UTC)
         except (ValueError, KeyError, TypeError):
             raise LandingError(
                 f"the landing file {night}/{_NIGHT} is damaged",
@@ -63,7 +66,8 @@ class Landing:
     def open_stream(self, begun: Manifest) -> StreamWriter:
         """A writer that goes on where a killed or incomplete read of the same night ended."""
         folder = self.folder(date.fromisoformat(begun.night), begun.system, begun.stream)
-        return StreamWriter(make_dir(folder), self._keyer, begun)
+        with storage(folder):
+            return StreamWriter(make_dir(folder), self._keyer, begun)
 
     def manifests(self, night: date | None = None) -> Iterator[tuple[Path, Manifest]]:
         """Every finished stream with its folder, oldest night first."""

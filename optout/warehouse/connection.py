@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from optout.errors import LockedError, WarehouseError
-from optout.files import make_dir
+from optout.errors import LockedError, OptoutError, StorageError, WarehouseError
+from optout.files import make_dir, storage
 
 FILE = "optout.duckdb"
 _CONFIG: dict[str, Any] = {
@@ -21,6 +21,9 @@ _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+_FULL = re.compile(r"no space left|file too large|quota exceeded|out of disk", re.I)
+_DENIED = re.compile(r"permission denied|read-only file system", re.I)
+_OF_THE_FILE = (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException)
 _MIGRATION = re.compile(r"^(\d{4})_\w+\.sql$")
 
 
@@ -39,10 +42,12 @@ class Warehouse:
         con = self._connect(read_only=False)
         try:
             if is_new:
-                self.path.chmod(0o600)
+                with storage(self.path):
+                    self.path.chmod(0o600)
             self._prepare(con)
-            migrate(con)
-            yield con
+            with explained(self.path):
+                migrate(con)
+                yield con
         finally:
             con.close()
 
@@ -54,7 +59,8 @@ class Warehouse:
         con = self._connect(read_only=True)
         try:
             self._prepare(con)
-            yield con
+            with explained(self.path):
+                yield con
         finally:
             con.close()
 
@@ -112,13 +118,41 @@ def transaction(con: DuckDBPyConnection) -> Iterator[None]:
     con.execute("COMMIT")
 
 
-def _told(error: duckdb.Error, path: Path) -> LockedError | WarehouseError:
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise in words what DuckDB says of its file: full disk, damage. Its other errors pass, as
+    they are errors of ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if isinstance(error, _OF_THE_FILE) or _FULL.search(str(error)) or _is_damage(error):
+            raise _told(error, path) from None
+        raise
+
+
+def _is_damage(error: duckdb.Error) -> bool:
+    """A wrong checksum has no class of its own."""
+    return "corrupt" in str(error).lower()
+
+
+def _told(error: duckdb.Error, path: Path) -> OptoutError:
     text = str(error)
-    if "lock" in text.lower():
+    if _FULL.search(text):
+        return StorageError(
+            f"there is no space left to write {path.name}",
+            mend="Make room and run the night again: what was read is kept",
+        )
+    if _DENIED.search(text):
+        return StorageError(
+            f"{path.name} cannot be used: it, or its folder, may not be written",
+            mend="Give the data folder to the user that runs optout, on a disk that can be written",
+        )
+    # "block" is in the words for damage.
+    if "set lock" in text:
         holder = re.search(r"PID (\d+)", text)
         who = f"process {holder[1]}" if holder else "another process"
         return LockedError(f"{path.name} is being written by {who}", mend="Wait until it has ended")
-    if isinstance(error, duckdb.IOException | duckdb.SerializationException):
+    if isinstance(error, _OF_THE_FILE) or _is_damage(error):
         return WarehouseError(
             f"{path.name} cannot be opened: it is damaged, unreadable or of another version",
             mend="Restore it from a back-up; the landing files allow a replay",

@@ -15,13 +15,13 @@ from typing import Any
 
 import click
 
-from optout.errors import LandingError, OptoutError, SourceError, WarehouseError
+from optout.errors import OptoutError
 from orchestration.cli.common import (
     EXIT_INTERNAL,
-    EXIT_SOURCE,
     EXIT_USAGE,
     Invocation,
     configure_logging,
+    exit_code_of,
 )
 
 COMMANDS = {
@@ -102,7 +102,7 @@ def run(argv: list[str] | None = None) -> int:
         return EXIT_USAGE
     except OptoutError as error:
         click.echo(f"optout: {error}", err=True)
-        return _exit_code(error)
+        return exit_code_of(type(error))
     except BrokenPipeError:
         # The reader of a pipe has gone (`optout drift | head`): nobody is left to be told.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
@@ -116,9 +116,3 @@ def run(argv: list[str] | None = None) -> int:
         )
         return EXIT_INTERNAL
     return int(result or 0)
-
-
-def _exit_code(error: OptoutError) -> int:
-    if isinstance(error, SourceError | LandingError):
-        return EXIT_SOURCE
-    return EXIT_INTERNAL if isinstance(error, WarehouseError) else EXIT_USAGE

@@ -18,7 +18,15 @@ import orjson
 from duckdb import DuckDBPyConnection
 
 from optout.clock import parse_now
-from optout.errors import UsageError
+from optout.errors import (
+    InternalError,
+    LandingError,
+    OptoutError,
+    SourceError,
+    StorageError,
+    UsageError,
+    WarehouseError,
+)
 from optout.http.redact import RedactingFilter
 from optout.project import Project
 
@@ -60,12 +68,26 @@ def configure_logging(verbose: bool) -> None:
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
+def exit_code_of(kind: type[OptoutError]) -> int:
+    """The exit code of an error of ours."""
+    if issubclass(kind, SourceError | LandingError):
+        return EXIT_SOURCE
+    is_internal = issubclass(kind, WarehouseError | StorageError | InternalError)
+    return EXIT_INTERNAL if is_internal else EXIT_USAGE
+
+
 @contextmanager
 def published(project: Project) -> Iterator[DuckDBPyConnection]:
     """The read-only copy of the last good night; raises UsageError where there is none yet."""
     if not project.published.exists():
         raise UsageError("no night was published yet", mend="Run `optout run` first")
-    con = duckdb.connect(str(project.published), read_only=True)
+    try:
+        con = duckdb.connect(str(project.published), read_only=True)
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"the published copy cannot be opened ({type(error).__name__})",
+            mend="Run `optout run` to write it again; nothing is lost",
+        ) from None
     try:
         con.execute("SET TimeZone = 'UTC'")
         yield con

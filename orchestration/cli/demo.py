@@ -93,7 +93,7 @@ def _one_night(world: World, file: Path, number: int) -> Night | None:
     project = _project(world, file)
     project.landing.begin_night(world.night.date, world.night.cutoff)
     invocation = Invocation(file, world.night.read_at.isoformat())
-    if not run_night(project, invocation, world.night.date):
+    if run_night(project, invocation, world.night.date):
         return None
     truth = world.truth(number)
     planted = frozenset(

@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from optout.alerts.service import Alerting, evaluate_and_deliver
-from optout.errors import UsageError
+from optout.errors import OptoutError, UsageError
 from optout.lock import run_lock
 from optout.project import Project
-from orchestration.cli.common import EXIT_INTERNAL, Invocation, parse_date
+from orchestration.cli.common import EXIT_INTERNAL, Invocation, exit_code_of, parse_date
 from orchestration.cli.verdict import echo_verdict, exit_code, read_verdict
 
 
@@ -41,10 +41,10 @@ def command(
     if not quiet:
         show_progress()
     with run_lock(project.data_dir, f"optout run, night {night}", project.now):
-        succeeded = run_night(project, invocation, night, systems)
-    if not succeeded:
+        code = run_night(project, invocation, night, systems)
+    if code:
         tell_failure(project, night)
-        return EXIT_INTERNAL
+        return code
     verdict = read_verdict(project, night)
     echo_verdict(verdict)
     tell_alerts(project)
@@ -79,9 +79,12 @@ def show_progress() -> None:
 
 def run_night(
     project: Project, invocation: Invocation, night: date, systems: tuple[str, ...] = ()
-) -> bool:
-    """Execute `nightly_sync_job` for one night in this process; False where a step failed (said on
-    standard error). The instance is the one of DAGSTER_HOME, or a temporary one."""
+) -> int:
+    """Execute `nightly_sync_job` for one night in this process; returns the exit code of the worst
+    step that failed (each is said on standard error), 0 where all went well.
+
+    The instance is the one of DAGSTER_HOME, or a temporary one.
+    """
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     import dagster as dg
 
@@ -105,10 +108,8 @@ def run_night(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             asset_selection=selection if others else None,
         )
-        for event in result.all_events:
-            if event.is_step_failure:
-                _tell_failure(event)
-    return bool(result.success)
+        codes = [_tell_failure(event) for event in result.all_events if event.is_step_failure]
+    return 0 if result.success else max(codes, default=EXIT_INTERNAL)
 
 
 @contextmanager
@@ -121,12 +122,22 @@ def _instance(dg: Any) -> Iterator[Any]:
             yield instance
 
 
-def _tell_failure(event: Any) -> None:
+def _tell_failure(event: Any) -> int:
+    """Say which step failed and why; returns the exit code of its error."""
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    said = error.message.strip() if error else "failed"
+    known = {kind.__name__: kind for kind in _kinds(OptoutError)}
+    kind = known.get(error.cls_name) if error else None
     # Only our own errors are known to be free of personal data; others tell their type.
-    if error is not None and not error.cls_name.endswith(("Error", "Failed", "Missing")):
-        said = error.cls_name
+    said = (
+        error.message.strip().split(": ", 1)[-1] if kind else error.cls_name if error else "failed"
+    )
     click.echo(f"optout: {event.step_key}: {said}", err=True)
+    return exit_code_of(kind) if kind else EXIT_INTERNAL
+
+
+def _kinds(kind: type[OptoutError]) -> Iterator[type[OptoutError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _kinds(each)
