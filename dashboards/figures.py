@@ -82,7 +82,7 @@ def night_grid(frame: Frame, *, rows: Sequence[str], nights: Sequence[Any]) -> F
         showscale=False,
         xgap=1,
         ygap=3,
-        customdata=[[cell["says"] for cell in line] for line in grid],
+        customdata=[[escape(cell["says"]) for cell in line] for line in grid],
         hovertemplate="%{y}, %{x|%-d %b %Y}: %{customdata}<extra></extra>",
     )  # fmt: skip
     unknown = [
@@ -170,14 +170,15 @@ def bars(
         values = part.column(y)
         where, heights = part.column(x), [max(known, default=1) if v is None else v for v in values]
         hatch = ["/" if v is None else "" for v in values]
+        label = str(name) if by == "system" else words.title(str(name))
         figure.add_bar(
             x=heights if across else where, y=where if across else heights,
-            orientation="h" if across else "v", name=str(name) if by == "system" else words.title(str(name)),
+            orientation="h" if across else "v", name=label,
             marker={"color": [LIGHT["unknown_ground"] if v is None else palette[str(name)]
                               for v in values],
                     "pattern": {"shape": hatch, "fgcolor": LIGHT["unknown"], "size": 7}},
             customdata=["unknown" if v is None else f"{v:,.6g}" for v in values],
-            hovertemplate="%{customdata}" + (f" {words.title(str(name))}" if by else ""),
+            hovertemplate="%{customdata}" + (f" {label}" if by else ""),
         )  # fmt: skip
     figure.update_layout(barmode="stack" if stacked else "group", showlegend=by is not None)
     if across:

@@ -4,6 +4,7 @@ one: a share that is not whole is never shown as 100 %."""
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -86,12 +87,14 @@ def percent(value: float | None, target: float | None = None) -> str:
     """
     if value is None:
         return NO_VALUE
-    borders = [0.0, 1.0] if target is None else [0.0, 1.0, target]
+    exact = Decimal(repr(value)) * 100
+    borders = [Decimal(0), Decimal(100)]
+    borders += [] if target is None else [Decimal(repr(target)) * 100]
     for digits in (2, 3, 4):
-        shown = round(value * 100, digits) / 100
-        if all((shown < b) == (value < b) and (shown > b) == (value > b) for b in borders):
-            text = f"{value * 100:.{digits}f}"
-            return f"{text.rstrip('0').rstrip('.') if value in borders else text}{_SPACE}%"
+        shown = round(exact, digits)
+        if all((shown < b) == (exact < b) and (shown > b) == (exact > b) for b in borders):
+            text = f"{shown:.{digits}f}"
+            return f"{text.rstrip('0').rstrip('.') if exact in borders else text}{_SPACE}%"
     edge = ">{0}99.9999{0}%" if value > 0.5 else "<{0}0.0001{0}%"
     return edge.format(_SPACE)
 

@@ -1,0 +1,50 @@
+"""Ninety synthetic nights with incidents, their pages, and the same with tonight incomplete."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dashboards.build import build
+from dashboards.data import Context, open_published
+from optout.testing.published import HUB, Shape, write_published
+
+SHAPE = Shape(nights=90, drift=600)
+CONTEXT = Context(ZoneInfo("America/New_York"), HUB, tuple(SHAPE.esps), tuple(SHAPE.names))
+
+
+@pytest.fixture(scope="session")
+def context():
+    return CONTEXT
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory):
+    """A published copy; tests only read it."""
+    return write_published(tmp_path_factory.mktemp("copy") / "optout.duckdb", SHAPE)
+
+
+@pytest.fixture(scope="session")
+def copy_incomplete(tmp_path_factory):
+    shape = Shape(nights=30, drift=200, incomplete_tonight=True)
+    return write_published(tmp_path_factory.mktemp("incomplete") / "optout.duckdb", shape)
+
+
+@pytest.fixture
+def data(copy):
+    with open_published(copy, CONTEXT) as published:
+        yield published
+
+
+@pytest.fixture
+def incomplete(copy_incomplete):
+    with open_published(copy_incomplete, CONTEXT) as published:
+        yield published
+
+
+@pytest.fixture(scope="session")
+def built(copy, tmp_path_factory):
+    """The site of the copy."""
+    with open_published(copy, CONTEXT) as published:
+        return build(published, tmp_path_factory.mktemp("site"))
