@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import duckdb
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,8 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import settings
 
+from optout.files import make_dir
+from optout.project import Project
+from optout.testing.ledger import Ledger
 from optout.testing.mail_server import MailServer
 from optout.testing.receivers import Receiver
+from optout.warehouse.connection import migrate
 
 # The machine may be busy: slowness is no finding.
 settings.register_profile("alerts", deadline=None)
@@ -69,3 +75,110 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSL
 def mail(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[MailServer]:
     with MailServer(certificate[1], password="mail-secret") as server:
         yield server
+
+
+CONFIG = """
+data_dir = "data"
+timezone = "UTC"
+categories = ["promotional"]
+[hub]
+name = "sell"
+vendor = "zendesk_sell"
+base_url = "http://127.0.0.1:1"
+token_env = "SELL_TOKEN"
+[[esp]]
+name = "mailchimp"
+vendor = "mailchimp"
+base_url = "http://127.0.0.1:1/3.0"
+token_env = "MC_TOKEN"
+[esp.categories]
+promotional = ["a1"]
+[[esp]]
+name = "sendgrid"
+vendor = "sendgrid"
+base_url = "http://127.0.0.1:1"
+token_env = "SG_TOKEN"
+[esp.categories]
+promotional = ["12"]
+"""
+KEY = {"OPTOUT_KEY": "k" * 64}
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A configured data folder with a published copy that tests write."""
+
+    folder: Path
+    environ: dict[str, str]
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "optout.toml"
+
+    def project(self, now: datetime) -> Project:
+        return Project.open(self.config, now=now, environ=self.environ)
+
+    def publish(self, tell: Callable[[Ledger], None]) -> None:
+        """Replace the published copy by one with these facts, as a night does."""
+        target = self.folder / "data" / "published" / "optout.duckdb"
+        make_dir(target.parent)
+        fresh = target.with_suffix(".new")
+        with duckdb.connect(str(fresh), config={"threads": 1}) as con:
+            migrate(con)
+            tell(Ledger(con))
+        fresh.replace(target)
+
+
+def install(folder: Path, alerts: str = "", environ: dict[str, str] | None = None) -> Installation:
+    """An installation of its own in a folder."""
+    make_dir(folder)
+    (folder / "optout.toml").write_text(CONFIG + alerts, encoding="utf-8")
+    return Installation(folder, KEY | (environ or {}))
+
+
+Install = Callable[..., Installation]
+
+
+@pytest.fixture
+def installation() -> Install:
+    """How a test makes an installation (a fixture, because tests cannot import from here)."""
+    return install
+
+
+def every_channel(receiver: Receiver, mail: MailServer, ca: Path) -> str:
+    """Five channels, and a route that sends everything to all of them."""
+    return f"""
+[alerts]
+heartbeat_env = "BEAT"
+[alerts.channel.pager]
+kind = "pagerduty"
+routing_key_env = "PD_KEY"
+base_url = "{receiver.url}"
+[alerts.channel.chat]
+kind = "slack"
+token_env = "SLACK_TOKEN"
+channel = "C0ALERTS"
+base_url = "{receiver.url}/api/"
+[alerts.channel.mail]
+kind = "email"
+host = "127.0.0.1"
+port = {mail.port}
+ca_file = "{ca}"
+user = "optout"
+password_env = "MAIL_PASSWORD"
+from = "optout@example.test"
+to = ["oncall@example.test"]
+[alerts.channel.hook]
+kind = "webhook"
+url = "{receiver.url}/hook"
+secret_env = "HOOK_SECRET"
+[alerts.channel.file]
+kind = "file"
+[[alerts.route]]
+channels = ["pager", "chat", "mail", "hook", "file"]
+"""
+
+
+@pytest.fixture
+def channels() -> Callable[[Receiver, MailServer, Path], str]:
+    return every_channel

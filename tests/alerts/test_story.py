@@ -178,6 +178,7 @@ def _run(folder: Path) -> list[str]:
     """Every night is judged twice: the second time nothing may be new."""
     facts, told = Ledger(), []
     with AlertState(folder) as state:
+        state.con.execute("PRAGMA synchronous = OFF")
         evaluator = Evaluator(state, AlertsTable(), ALL_RULES)
         for number in range(1, 31):
             deed, incomplete = PLAN.get(number, (quiet, ()))

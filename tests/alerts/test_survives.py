@@ -1,0 +1,126 @@
+"""Killed with SIGKILL at any step of judging and delivering: nothing lost, nothing told twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from optout.testing.ledger import Ledger
+from optout.testing.mail_server import MailServer
+from optout.testing.receivers import Receiver
+
+SAMPLES = 6
+NIGHTS = (datetime(2026, 9, 1, 2, tzinfo=UTC), datetime(2026, 9, 2, 2, tzinfo=UTC))
+
+
+def first_night(facts: Ledger) -> None:
+    """One incident that is paged, and one source that failed."""
+    tonight = facts.night(1, incomplete=("sendgrid",))
+    facts.drift("unhonoured_opt_out", "mailchimp", range(3), tonight)
+    facts.send("mailchimp", 1, tonight)
+
+
+def second_night(facts: Ledger) -> None:
+    """It happened again, and the source is back."""
+    first_night(facts)
+    tonight = facts.night(2)
+    facts.send("mailchimp", 2, tonight)
+
+
+class Worker:
+    """Forks a child for each night; see `optout.testing.killable`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "optout.testing.killable"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def run(self, config: Path, now: datetime, environ: dict[str, str], kill: int = 0) -> Any:
+        assert self._process.stdin and self._process.stdout
+        asked = {
+            "config": str(config), "now": now.isoformat(), "environ": environ, "kill": kill,
+        }  # fmt: skip
+        self._process.stdin.write(orjson.dumps(asked).decode() + "\n")
+        self._process.stdin.flush()
+        return orjson.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    one = Worker()
+    yield one
+    one.close()
+
+
+@pytest.mark.timeout(7200)
+def test_a_kill_at_any_step_loses_nothing_and_tells_nothing_twice(
+    worker: Worker,
+    installation: Callable[..., Any],
+    channels: Callable[..., str],
+    certificate: tuple[Path, ssl.SSLContext],
+    tmp_path: Path,
+    seed: int,
+    is_full: bool,
+) -> None:
+    """A lost page is a person mailed against their will; a doubled one is a muted channel."""
+
+    def play(name: str, kills: tuple[int, int]) -> tuple[dict[str, Any], list[int]]:
+        with Receiver() as receiver, MailServer(certificate[1], password="p") as mail:
+            environ = receiver.environ() | {"MAIL_PASSWORD": "p"}
+            alerts = channels(receiver, mail, certificate[0])
+            place = installation(tmp_path / name, alerts, environ)
+            steps = []
+            for facts, now, kill in zip((first_night, second_night), NIGHTS, kills, strict=True):
+                place.publish(facts)
+                told = worker.run(place.config, now, place.environ, kill)
+                assert os.waitstatus_to_exitcode(told["status"]) == (-signal.SIGKILL if kill else 0)
+                if kill:
+                    told = worker.run(place.config, now, place.environ)
+                    assert told["status"] == 0
+                steps.append(told["steps"])
+            assert receiver.broken == []
+            return effect(receiver, mail, place.folder), steps
+
+    wanted, steps = play("undisturbed", (0, 0))
+    assert len(wanted["incidents"]) == 2
+    every = [(k, 0) for k in range(1, steps[0] + 1)] + [(0, k) for k in range(1, steps[1] + 1)]
+    chosen = every if is_full else random.Random(seed).sample(every, SAMPLES)
+    for number, kills in enumerate(chosen):
+        assert play(f"kill-{number}", kills)[0] == wanted, f"killed at {kills}"
+
+
+def effect(receiver: Receiver, mail: MailServer, folder: Path) -> dict[str, Any]:
+    """What people and programs at the far ends see, repeated deliveries aside where the channel
+    itself drops them."""
+    slack = [m["metadata"]["event_payload"]["key"] for m in receiver.messages]
+    assert len(slack) == len(set(slack)), "Slack shows a notice twice"
+    lines = (folder / "data" / "alerts.jsonl").read_bytes().splitlines()
+    assert len(lines) == len(set(lines)), "the file holds a notice twice"
+    return {
+        "incidents": {
+            key: (i.state, i.summary, i.severity, i.opened) for key, i in receiver.incidents.items()
+        },
+        "slack": sorted((m["text"], bool(m["thread_ts"])) for m in receiver.messages),
+        "mails": sorted({(m["Message-ID"], m["Subject"]) for m in mail.mails}),
+        "hooks": {key: body["headline"] for key, body in receiver.hooks.items()},
+        "file": sorted(orjson.loads(line)["idempotency_key"] for line in lines),
+        "heartbeat": receiver.beats > 0,
+    }
