@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from random import Random
 
+from optout.model import State
 from optout.sandbox.acts import Twin
-from optout.sandbox.deeds import HUB, HUBSPOT, KLAVIYO, MAILCHIMP, SENDGRID, Deed, Sent
+from optout.sandbox.deeds import ESPS, HUB, HUBSPOT, KLAVIYO, MAILCHIMP, SENDGRID, Deed, Sent
 from optout.sandbox.hubspot import HubSpotTwin
 from optout.sandbox.klaviyo import KlaviyoTwin
 from optout.sandbox.mailchimp import MailchimpTwin
@@ -27,7 +28,16 @@ from optout.sandbox.nights import Day, Night, night
 from optout.sandbox.sendgrid import SendGridTwin
 from optout.sandbox.truth import Truth
 from optout.sandbox.truth_oracle import Oracle
-from optout.sandbox.world_drift import PLOTS, Plot, Scene, all_instances, category_of, fits
+from optout.sandbox.world_drift import (
+    OLD_OPT_OUTS,
+    OLD_PLOT,
+    PLOTS,
+    Plot,
+    Scene,
+    all_instances,
+    category_of,
+    fits,
+)
 from optout.sandbox.world_life import Life, Rates
 from optout.sandbox.world_people import Resident, people
 from optout.sandbox.world_script import Script
@@ -144,6 +154,8 @@ class World:
         if day.night.number == 1:
             for plot, esp in instances * self.plan.drift:
                 self._play(plot, esp, day)
+            for i, days in enumerate(OLD_OPT_OUTS * self.plan.drift):
+                self._play_old(i % len(ESPS), day, timedelta(days=days))
             return
         late = [(p, e) for p, e in instances if p.from_night == day.night.number]
         self._rng.shuffle(instances)
@@ -165,6 +177,19 @@ class World:
         r.last_act = day.night.number
         at = day.morning + timedelta(minutes=70 + self._rng.randint(0, 240))
         plot.recipe(Scene(self._script, r, esp, category, at))
+        self._carriers.append(r)
+
+    def _play_old(self, number: int, day: Day, ago: timedelta) -> None:
+        """An opt-out of weeks ago, of the category that the ESP mails on the first day."""
+        esp = ESPS[number]
+        category = self._life.category_of_the_day(day, number)
+        wanted = fits(OLD_PLOT, self.plan.categories)
+        r = self._life.pick(day, lambda r: wanted(r) and r.wish[category] is State.OPTED_IN)
+        if r is None:
+            return
+        r.role, r.last_act = OLD_PLOT.name, day.night.number
+        at = day.morning + timedelta(minutes=70 + self._rng.randint(0, 240)) - ago
+        OLD_PLOT.recipe(Scene(self._script, r, esp, category, at))
         self._carriers.append(r)
 
     def _mend(self, day: Day) -> None:

@@ -212,6 +212,10 @@ PLOTS: tuple[Plot, ...] = (
 """Why some come later: an opt-out without a stamp, read for the first time, could be younger than
 any opt-in before it (`return_is_not_carried`); and only a comparison of nights knows that an
 interest once was true (`hub_forgets_an_opt_out`)."""
+OLD_PLOT = Plot(sync_misses_category, "in")
+OLD_OPT_OUTS = (1, 2, 3, 5, 7, 9, 11, 12, 13, 14, 15, 16, 17, 20, 31, 34)
+"""So many days before the first one lie opt-outs that one ESP never heard of: its mail of that day
+falls before, on and after every deadline, across weekends and whatever holidays there are."""
 
 
 def fits(plot: Plot, categories: tuple[str, ...]) -> Callable[[Resident], bool]:

@@ -163,15 +163,25 @@ class Life:
         r.is_frozen = True
 
     # --- mail -------------------------------------------------------------------------------------
+    def category_of_the_day(self, day: Day, esp: int) -> str:
+        """What an ESP (by its place) mails on a day."""
+        categories = self.script.categories
+        return categories[(day.night.number + esp) % len(categories)]
+
     def mail(self, day: Day, size: int, always: Sequence[Resident]) -> list[Sent]:
         """One campaign of each ESP, of another category each day."""
         found = []
         for i, system in enumerate(ESPS):
-            categories = self.script.categories
-            category = categories[(day.night.number + i) % len(categories)]
+            category = self.category_of_the_day(day, i)
             at = day.noon + timedelta(minutes=i)
+            forgets = day.night.number % 4 == i  # somebody edits the footer
             mailing = Mailing(
-                f"{system}-{day.night.number:03d}", f"News of day {day.night.number}", category, at
+                f"{system}-{day.night.number:03d}",
+                f"News of day {day.night.number}",
+                category,
+                at,
+                has_unsubscribe=not forgets or day.night.number % 3 != 0,
+                has_postal_address=not forgets or day.night.number % 3 == 0,
             )
             chosen = dict.fromkeys(r.id for r in always)
             by_id = {r.id: r for r in (*always, *self._sample(size))}

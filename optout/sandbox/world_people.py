@@ -178,6 +178,8 @@ def _governance(rng: Random, today: date, number: int) -> Governance:
     kind = rng.random()
     ago = timedelta(days=rng.randint(5, 900))
     ref = f"DOC-{number:06d}"
+    if number % 8 == 3:  # the two years of a purchase end within days, one way or the other
+        return Governance("implicit", "purchase", today - timedelta(730 + 3 - number % 67), ref)
     if kind < 0.45:
         return Governance("explicit", "express", today - ago, ref)
     if kind < 0.60:
