@@ -17,6 +17,9 @@ from optout.files import make_dir, sync_dir
 from optout.landing.manifest import Manifest
 from optout.lock import run_lock
 from optout.project import Project
+from optout.rights.keys import check_key
+from optout.rights.pending import settle
+from optout.rights.suppression import recognise
 from optout.settings import Secrets, Settings
 from optout.trail.heads import write_head
 from optout.vendors.base import Connector, SystemConfig
@@ -59,6 +62,7 @@ def extract(
     dated events are read.
     """
     with run_lock(project.data_dir, f"extraction of the night {night}", project.now):
+        settle(project, publish)
         plan = _plan(project, night)
         wanted = [c for c in project.settings.systems if systems is None or c.name in systems]
         connectors = [build(project.settings, project.secrets, c) for c in wanted]
@@ -70,6 +74,8 @@ def _plan(project: Project, night: date) -> Night:
     """Begin the night: its cut-off, and what earlier nights (finished first) left for it."""
     cutoff = project.landing.begin_night(night, project.now)
     with project.warehouse.writer() as con:
+        with transaction(con):
+            check_key(con, project.key_only, project.now)
         catch_up(project, con, before=night)
         memory = load.stream_memory(con, night)
         kind = "run" if night == project.tonight else "backfill"
@@ -110,6 +116,8 @@ def derive(project: Project, con: DuckDBPyConnection, night: date) -> None:
 def audit(project: Project, con: DuckDBPyConnection, night: date) -> None:
     """What should be, and where it is not."""
     with transaction(con):
+        secrets = project.key_only
+        recognise(con, night, secrets.keyer, secrets.retired)
         reconcile(con, night, policy=project.reconcile_policy)
         judge_trail(con, night, policy=project.reconcile_policy)
         law = clock_policy(project.settings)

@@ -56,6 +56,16 @@ def rewrite(root: Path, rewriter: Rewriter, why: str) -> tuple[int, int]:
     return removed, blanked
 
 
+def count(root: Path, rewriter: Rewriter) -> tuple[int, int]:
+    """What `rewrite` would remove and blank; writes nothing."""
+    removed = blanked = 0
+    for folder in stream_folders(root):
+        for manifest, part in _parts(folder).values():
+            change = rewriter(manifest, part, _read(folder, part))
+            removed, blanked = removed + change.removed, blanked + change.blanked
+    return removed, blanked
+
+
 def stream_folders(root: Path) -> Iterator[Path]:
     """Every stream's folder, whether its read ended or not, oldest night first."""
     found = {p.parent for name in (MANIFEST, PROGRESS) for p in root.glob(f"*/*/*/{name}")}
@@ -83,12 +93,11 @@ def _mark(text: str | None) -> str | None:
 
 def _rewrite_folder(folder: Path, rewriter: Rewriter, why: str) -> tuple[int, int]:
     told = {name: read_manifest(folder, name) for name in (PROGRESS, MANIFEST)}
-    parts = {p.file: (m, p) for m in told.values() if m is not None for p in m.parts}
+    parts = _parts(folder)
     fresh: dict[str, Part] = {}
     removed = blanked = 0
     for manifest, part in parts.values():
-        path = verify_part(folder, part)
-        change = rewriter(manifest, part, pq.read_table(path))
+        change = rewriter(manifest, part, _read(folder, part))
         if change.table is not None:
             fresh[part.file] = _write(folder, part, change.table, why)
             removed, blanked = removed + change.removed, blanked + change.blanked
@@ -101,14 +110,23 @@ def _rewrite_folder(folder: Path, rewriter: Rewriter, why: str) -> tuple[int, in
     return removed, blanked
 
 
+def _parts(folder: Path) -> dict[str, tuple[Manifest, Part]]:
+    """The parts that the progress file or the manifest names, by file; the manifest's word wins."""
+    told = (read_manifest(folder, name) for name in (PROGRESS, MANIFEST))
+    return {p.file: (m, p) for m in told if m is not None for p in m.parts}
+
+
+def _read(folder: Path, part: Part) -> pa.Table:
+    with pq.ParquetFile(verify_part(folder, part)) as file:
+        return file.read()
+
+
 def _switch(folder: Path, name: str, manifest: Manifest, fresh: dict[str, Part]) -> None:
     parts = tuple(fresh.get(part.file, part) for part in manifest.parts)
     replace(manifest, parts=parts).write(folder, name)
 
 
-def _remove_unnamed(
-    folder: Path, told: dict[str, Manifest | None], fresh: dict[str, Part]
-) -> None:
+def _remove_unnamed(folder: Path, told: dict[str, Manifest | None], fresh: dict[str, Part]) -> None:
     """What no manifest names any more, of this run or of one that was killed."""
     named = {
         fresh.get(p.file, p).file for manifest in told.values() if manifest for p in manifest.parts
@@ -147,9 +165,11 @@ def eraser(subject: Subject, records: Collection[Record]) -> Rewriter:
     keys = {key.bytes for key in subject.keys.values()}
 
     def erase(manifest: Manifest, part: Part, table: pa.Table) -> Change:
+        mentions = _mentions(table, subject)
+        if not mentions and not _may_have(table, keys, bool(records)):
+            return Change(None)
         stored = _column(table, "contact_key")
         stores, numbers = _column(table, "store"), _column(table, "record_id")
-        mentions = _mentions(table, subject)
         named = {row for rows in mentions.values() for row in rows}
         theirs = [
             key.bytes in keys
@@ -169,6 +189,17 @@ def eraser(subject: Subject, records: Collection[Record]) -> Rewriter:
         return Change(table.filter(pa.array([not t for t in theirs])), removed, blanked)
 
     return erase
+
+
+def _may_have(table: pa.Table, keys: Collection[bytes], has_records: bool) -> bool:
+    """A quick test: most parts hold nothing of the person."""
+    if "contact_key" not in table.column_names:
+        return False
+    column = table["contact_key"]
+    if has_records and column.null_count:
+        return True
+    wanted = pa.array(list(keys), type=pa.binary(16))
+    return any(pc.any(pc.is_in(chunk.storage, value_set=wanted)).as_py() for chunk in column.chunks)
 
 
 def _column(table: pa.Table, name: str) -> list[Any]:

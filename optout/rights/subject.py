@@ -22,7 +22,8 @@ ERASED = "[erased]"
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SURROGATES = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
-_TOKEN = re.compile(r"[^\s\"'<>(),:;\[\]\\/=&?|]+@[^\s\"'<>(),:;\[\]\\/=&?|]+")
+_END = re.compile(r"[\s\"'<>(),:;\[\]\\/=&?|]")
+_MOST_LOCAL, _MOST_DOMAIN = 64, 255
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Subject:
         for variant in _variants(text):
             if self._pattern.search(variant):
                 return True
-            if any(self._is_spelling(token) for token in _TOKEN.findall(variant)):
+            if any(self._is_spelling(token) for token in _tokens(variant)):
                 return True
         return False
 
@@ -94,11 +95,31 @@ class Subject:
         plain = text.lower()
         return any(str(key) in plain or key.hex in plain for key in self.keys.values())
 
+    @cached_property
+    def stored(self) -> frozenset[bytes]:
+        """The contact keys as bytes: plain, and as DuckDB stores a UUID (a signed little-endian
+        number, its first bit turned)."""
+        plain = {key.bytes for key in self.keys.values()}
+        return frozenset(
+            plain | {(key.int ^ (1 << 127)).to_bytes(16, "little") for key in self.keys.values()}
+        )
+
     def _is_spelling(self, token: str) -> bool:
         try:
             return normalise(token.strip(".!*{}`~"), self.keyers[0].folding) == self.normal
         except BadAddress:
             return False
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """What stands around each `@`; in one pass, however long the text is."""
+    place = text.find("@")
+    while place >= 0:
+        before = _END.split(text[max(0, place - _MOST_LOCAL) : place])[-1]
+        after = _END.split(text[place + 1 : place + 1 + _MOST_DOMAIN], maxsplit=1)[0]
+        if before and after:
+            yield f"{before}@{after}"
+        place = text.find("@", place + 1)
 
 
 def _variants(text: str) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _delete(con: DuckDBPyConnection, table: Table, subject: Subject) -> int:
     indirect = [f"{c} IN (FROM erasing_id)" for c in _IDS if c in columns]
     if {"system", "record_id"} <= columns.keys():
         names = ", ".join(["system", "record_id"] + (["store"] if "store" in columns else []))
-        indirect.append(f"({names}) IN (SELECT ({names}) FROM erasing_record)")
+        indirect.append(f"({names}) IN (SELECT ({names}) FROM erasing_record)")  # noqa: S608
     marks = ["address = $address"] if "address" in columns else []
     if "contact_key" in columns:
         marks.append("contact_key IN (FROM erasing_key)")
@@ -163,14 +163,13 @@ def _mentions(con: DuckDBPyConnection, table: Table, subject: Subject) -> dict[i
 def _blank(con: DuckDBPyConnection, table: Table, subject: Subject) -> int:
     found = _mentions(con, table, subject)
     for rowid, columns in found.items():
-        if table.name in _STATES:
-            empty = "state = NULL, why_not = NULL, note = NULL"
-            change = f"UPDATE {table.name} SET {empty}" if "note" in table.columns else (
-                f"DELETE FROM {table.name}"
-            )  # fmt: skip
+        if table.name not in _STATES:
+            marks = ", ".join(f"\"{c}\" = '{ERASED}'" for c in columns)
+            change = f"UPDATE {table.name} SET {marks}"  # noqa: S608
+        elif "note" in table.columns:
+            change = f"UPDATE {table.name} SET state = NULL, why_not = NULL, note = NULL"  # noqa: S608
         else:
-            values = ", ".join(f"\"{c}\" = '{ERASED}'" for c in columns)
-            change = f"UPDATE {table.name} SET {values}"
+            change = f"DELETE FROM {table.name}"  # noqa: S608
         con.execute(f"{change} WHERE rowid = $row", {"row": rowid})
     return len(found)
 

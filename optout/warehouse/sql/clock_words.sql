@@ -26,9 +26,21 @@ WHERE c.time_kind = 'estimated' AND s.time_kind = 'source'
   AND s.occurred_at <= c.occurred_at
   AND (c.occurred_from IS NULL OR s.occurred_at > c.occurred_from);
 
+-- Erased people whom a vendor sends again have an opt-out that nothing lifts (core.suppression).
 CREATE OR REPLACE TEMP TABLE clk_known AS
+WITH recorded AS (
+    SELECT c.*
+    FROM core.change AS c
+    WHERE c.new_state = 'opted_out' OR NOT EXISTS (
+        SELECT 1 FROM core.suppression AS s
+        WHERE s.contact_key = c.contact_key AND (s.category IS NULL OR s.category = c.category)
+    )
+    UNION ALL BY NAME
+    SELECT * FROM core.suppression_change
+    WHERE contact_key IN (SELECT contact_key FROM core.identity)
+)
 SELECT c.*, coalesce(k.bit, 0) AS bit
-FROM core.change AS c
+FROM recorded AS c
 LEFT JOIN clk_category AS k ON k.category = c.category
 WHERE (c.new_state = 'opted_out' OR (c.new_state = 'opted_in' AND c.is_explicit))
   AND (c.category IS NULL OR k.bit IS NOT NULL)
@@ -80,9 +92,18 @@ kept AS (
     WHERE i.bit = 0 AND o.category_outs <> 0
       AND o.night_from <= i.night AND (o.night_to IS NULL OR o.night_to > i.night)
     GROUP BY i.contact_key, i.system, i.occurred_at, i.occurred_from
+),
+suppressed AS (
+    SELECT s.contact_key, bit_or(c.bit) AS kept
+    FROM core.suppression AS s
+    JOIN clk_category AS c ON c.category = s.category
+    GROUP BY s.contact_key
 )
-SELECT i.*, CASE WHEN i.bit = 0 THEN coalesce(k.kept, 0) ELSE 0 END AS kept
+SELECT
+    i.*,
+    CASE WHEN i.bit = 0 THEN coalesce(k.kept, 0) | coalesce(s.kept, 0) ELSE 0 END AS kept
 FROM own AS i
+LEFT JOIN suppressed AS s ON s.contact_key = i.contact_key
 LEFT JOIN kept AS k
     ON k.contact_key = i.contact_key AND k.system = i.system AND k.occurred_at = i.occurred_at
    AND k.occurred_from = i.occurred_from;
