@@ -12,11 +12,14 @@ again keeps its earlier build beside the new one, as evidence.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -73,23 +76,30 @@ def build(data: Published, site: Path, places: Places | None = None) -> Built:
     """Write the pages of `data` into `site` and point to them."""
     make_dir(site)
     plotly_file = _plotly(site)
-    fresh = site / f".{data.night}.{os.getpid()}.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    make_dir(fresh)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{data.night}.", dir=site))
     try:
         _write_pages(data, fresh, places or Places(), plotly_file)
         _write_exports(data, fresh)
         write_atomic(fresh / _ORIGIN, _origin(data))
-        folder = _keep(fresh, site, data.night)
+        with _alone(site):
+            folder = _keep(fresh, site, data.night)
+            _replace(site / data.night.isoformat(), folder)
+            if not _newer(site, data.night):
+                _point(site / LATEST, folder)
+            write_atomic(site / "index.html", _INDEX.encode())
+            sync_dir(site)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    _replace(site / data.night.isoformat(), folder)
-    if not _newer(site, data.night):
-        _point(site / LATEST, folder)
-    write_atomic(site / "index.html", _INDEX.encode())
-    sync_dir(site)
     size = sum(file.stat().st_size for file in folder.iterdir())
     return Built(data.night, folder, site / LATEST / "index.html", len(PAGES), size)
+
+
+@contextmanager
+def _alone(site: Path) -> Iterator[None]:
+    """One build at a time moves names: a run and a sensor can build the same night at once."""
+    with (site / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _plotly(site: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from html import escape
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from dashboards.theme import CLEAR, FONT, LIGHT
 Figure: TypeAlias = Any
 """A plotly.graph_objects.Figure; the library has no types."""
 
+_FEW = 12
 DAY = 86_400_000
 """Milliseconds: the unit of widths on an axis of dates."""
 _HATCH = {"shape": "/", "size": 9, "solidity": 0.14, "fgcolor": LIGHT["unknown"],
@@ -40,6 +42,12 @@ def canvas(height: int) -> Figure:
         yaxis=axis,
     )  # fmt: skip
     return figure
+
+
+def days(figure: Figure, nights: Sequence[date]) -> None:
+    """An axis of nights: never a tick between two of them."""
+    span = (max(nights) - min(nights)).days if nights else 0
+    figure.update_xaxes(type="date", tickformat="%-d %b", dtick=DAY if span < _FEW else None)
 
 
 def hatch_cells(

@@ -12,7 +12,7 @@ from math import log10
 from typing import Any
 
 from dashboards import words
-from dashboards.canvas import DAY, Figure, canvas, hatch_cells, hatch_nights
+from dashboards.canvas import DAY, Figure, canvas, days, hatch_cells, hatch_nights
 from dashboards.frame import Frame, Record
 from dashboards.theme import LIGHT, SERIES, colour_of
 
@@ -92,7 +92,7 @@ def night_grid(frame: Frame, *, rows: Sequence[str], nights: Sequence[Any]) -> F
         if cell["status"] not in code
     ]
     hatch_cells(figure, unknown, width=DAY)
-    figure.update_xaxes(type="date", tickformat="%-d %b")
+    days(figure, nights)
     figure.update_yaxes(
         tickvals=list(range(len(rows))), ticktext=list(rows), showgrid=False,
         range=[len(rows) - 0.5, -0.5],
@@ -126,7 +126,7 @@ def trend(
         )
     judged = {r["night"] for r in frame if r["value"] is not None}
     hatch_nights(figure, [n for n in frame.distinct("night") if n not in judged])
-    figure.update_xaxes(type="date", tickformat="%-d %b %y")
+    days(figure, frame.column("night"))
     figure.update_yaxes(tickformat=".2~%" if percent else ",~s", rangemode="normal")
     figure.update_layout(showlegend=by is not None, hovermode="x unified")
     return figure
@@ -148,7 +148,7 @@ def flow(frame: Frame, *, order: Sequence[str], unknown: Sequence[Any] = ()) -> 
             )  # fmt: skip
     hatch_nights(figure, unknown)
     figure.update_layout(barmode="relative", bargap=0.15)
-    figure.update_xaxes(type="date", tickformat="%-d %b")
+    days(figure, [*frame.column("night"), *unknown])
     figure.update_yaxes(title="closed  ·  opened", zeroline=True, zerolinecolor=LIGHT["muted"])
     return figure
 
@@ -210,7 +210,7 @@ def control_chart(frame: Frame, *, order: Sequence[str]) -> Figure:
                     "color": [LIGHT["missed"] if f else colour for f in part.column("is_flagged")]},
             hovertemplate="%{x|%-d %b}: %{y:.3%}",
         )  # fmt: skip
-    figure.update_xaxes(type="date", tickformat="%-d %b")
+    days(figure, frame.column("night"))
     figure.update_yaxes(tickformat=".2~%", rangemode="tozero")
     return figure
 

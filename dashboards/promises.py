@@ -61,7 +61,7 @@ PROMISES = (
     ),
     Promise(
         "processing", "Opt-out processing, p95", "opt_out_processing_p95", "hours",
-        "optouts.html#processing", "Opt-outs", "real times known of {n} of {d} opt-outs",
+        "optouts.html#processing", "Opt-outs", "of {d} opt-outs in 30 days",
         "< 24 h", 24.0, "Opt-outs take effect too late: see which system is last", "",
     ),
     Promise(

@@ -60,7 +60,10 @@ def standings(data: Published) -> list[Standing]:
 
 
 def wrong(row: dict[str, Any]) -> float:
-    """How many cells miss the promise: what is lacking to the whole, or what is too much."""
+    """How many cells miss the promise: what is lacking to the whole, or what is too much; of a
+    time, how long."""
+    if (row["target"] or "").endswith((" h", " s")):
+        return float(row["value"] or 0)
     numerator, denominator = row["numerator"] or 0, row["denominator"]
     if denominator is None or (row["target"] or "").startswith("<"):
         return float(numerator)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dashboards import figures, words
 from dashboards.blocks import Block, Column, Empty, Section
+from dashboards.canvas import days
 from dashboards.data import Published
 from dashboards.frame import Frame
 from dashboards.page import Page, Places, overall_facts, pivot, plot, section, since
@@ -125,7 +126,7 @@ def _nights(data: Published) -> list[Block]:
         colours=STATUSES,
         y_title="people × categories",
     )
-    drawn.update_xaxes(type="date", tickformat="%-d %b")
+    days(drawn, frame.column("night"))
     says = f"{words.plural(len(table), 'night')}, all categories together."
     return [plot("audience-nights", "Groups by night", drawn, says, table, columns)]
 

@@ -111,7 +111,7 @@ def control_frame(data: Published, dimension: str, nights: int = NIGHTS) -> Fram
 def control(data: Published) -> list[Block]:
     """The largest series of each dimension with their limits."""
     blocks: list[Block] = []
-    for dimension in ("system", "category", "source", "campaign"):
+    for dimension in ("system", "category", "source"):
         frame = control_frame(data, dimension)
         if not len(frame):
             continue
@@ -196,6 +196,8 @@ def sources(data: Published) -> list[Block]:
         Column("opt_outs", "Opt-outs", "count"),
         Column("deliveries", "Deliveries", "count"),
         Column("rate", "Rate", "percent"),
+        Column("limit_rate", "Limit", "percent"),
+        Column("kind", "Found", "title"),
     )
     return [
         plot("sources-bars", "How people opt out", drawn, says, frame, columns),

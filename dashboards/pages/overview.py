@@ -118,7 +118,11 @@ def _worst(standing: Standing) -> str:
     rows = [row for row in standing.missed if row["category"] is None]
     if not rows:
         return ""
-    parts = [f"{r['system']} {words.count(wrong(r))}" for r in rows[:_SHOWN_SYSTEMS]]
+    is_count = standing.promise.unit in ("share", "count")
+    parts = [
+        f"{r['system']} {words.count(wrong(r)) if is_count else figure_text(r)}"
+        for r in rows[:_SHOWN_SYSTEMS]
+    ]
     more = f" and {len(rows) - _SHOWN_SYSTEMS} more" if len(rows) > _SHOWN_SYSTEMS else ""
     return f"{standing.promise.title}: {', '.join(parts)}{more}"
 

@@ -87,7 +87,7 @@ def _parts(data: Published) -> list[Block]:
 
 def _kinds(data: Published) -> list[Block]:
     frame = data.frame("trail_words", dimension="kind")
-    facts = overall_facts(data, {"audit_trail_gaps": "Gaps"})
+    facts = overall_facts(data, {"trail_gaps": "Gaps"})
     if not len(frame):
         row = data.metric("audit_trail_completeness")
         is_known = row is not None and row["status"] == "met"
@@ -169,6 +169,6 @@ PAGE = Page(
     "Can it be shown who changed what, and when?",
     "Law",
     build,
-    metrics=("audit_trail_completeness", "audit_trail_gaps"),
+    metrics=("audit_trail_completeness", "trail_gaps"),
     exports={"gaps.csv": "trail_gaps"},
 )

@@ -221,7 +221,7 @@ CROSS JOIN LATERAL (
 WHERE m.metric <> 'complaint_rate' OR s.system IS DISTINCT FROM $hub;
 
 INSERT INTO mart.metric_daily
-SELECT night, 'audit_trail_gaps', system, NULL, denominator - numerator, denominator - numerator, NULL, 0, NULL,
+SELECT night, 'trail_gaps', system, NULL, denominator - numerator, denominator - numerator, NULL, 0, NULL,
        CASE WHEN numerator IS NULL THEN 'unknown' ELSE 'shown' END, NULL, NULL, note
 FROM mart.metric_daily WHERE metric = 'audit_trail_completeness';
 

@@ -48,6 +48,7 @@ def command(
     verdict = read_verdict(project, night)
     echo_verdict(verdict)
     tell_alerts(project)
+    show_pages(project)
     return exit_code(verdict)
 
 
@@ -59,6 +60,13 @@ def tell_alerts(project: Project) -> None:
         f"Alerts: {told.opened} new, {told.repeated} repeated, {told.resolved} over; "
         f"{delivery.waiting} notices wait (`optout alerts list`)."
     )
+
+
+def show_pages(project: Project) -> None:
+    """Build the pages again, now that tonight's alerts are known, and say where they are."""
+    from dashboards.build import build_site
+
+    click.echo(f"Pages: {build_site(project).index.absolute()}")
 
 
 def tell_failure(project: Project, night: date) -> None:
