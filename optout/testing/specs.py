@@ -27,6 +27,8 @@ Json = Any
 _DEEPEST = 12
 _NO_NEXT_PAGE = frozenset({"next", "paging", "next_page", "hasMore", "has_more"})
 """What would send the reader on: a list made of chance has no end of its own."""
+_TOTALS = frozenset({"total", "total_items", "total_count"})
+"""What tells how long the list beside it is."""
 
 
 class Specification:
@@ -72,9 +74,22 @@ def complaints(document: Json, operation: Json, query: Mapping[str, str]) -> lis
             number = float(query[name])
             if number > schema.get("maximum", number) or number < schema.get("minimum", number):
                 wrong.append(f"{name} is out of its bounds")
-        elif query[name] not in schema.get("enum", [query[name]]):
+        elif not _words(schema, query[name]) <= _documented(schema, query[name]):
             wrong.append(f"{name} has a word that is not documented")
     return wrong
+
+
+def _words(schema: Json, value: str) -> set[str]:
+    return set(value.split(",")) if schema.get("type") == "array" else {value}
+
+
+def _documented(schema: Json, value: str) -> set[str]:
+    """The words that a parameter may have; its own, where it may have any. Mailchimp writes those
+    of a list as lists of one."""
+    words = schema.get("enum") or schema.get("items", {}).get("enum")
+    if not words:
+        return _words(schema, value)
+    return {str(each[0]) if isinstance(each, list) else str(each) for each in words}
 
 
 def _is_known(name: str, known: Mapping[str, Json]) -> bool:
@@ -148,11 +163,12 @@ class Maker:
             for name, each in part.get("properties", {}).items():
                 if name in _NO_NEXT_PAGE and name not in required:
                     continue
-                if name in required or name == "id" or self._rng.random() < 0.9:
+                if name in required or name == "id" or self._rng.random() < 0.97:
                     made[name] = self.make(each, name, depth + 1)
                 if name in _NO_NEXT_PAGE:
                     made[name] = False if made.get(name) in (True, False) else None
-        return made
+        most = max((len(each) for each in made.values() if isinstance(each, list)), default=None)
+        return made if most is None else made | dict.fromkeys(_TOTALS & made.keys(), most)
 
     def _plain(self, kind: Json, schema: Json, name: str) -> Json:
         rng = self._rng
