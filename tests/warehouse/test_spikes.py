@@ -65,7 +65,7 @@ def opt_outs(con, ago, people, *, after=timedelta(hours=3), span=None, **told):
         SELECT uuid() AS opt_out_id, md5(p::VARCHAR)::UUID AS contact_key,
                {", ".join(f"${name} AS {name}" for name in row)}
         FROM (SELECT unnest($people) AS p)
-        """,  # noqa: S608
+        """,
         row | {"people": list(people)},
     )
 
@@ -116,7 +116,7 @@ def said(con, dimension="category", key="news", system="mc", night=NIGHT):
     rows = facts.records(
         con,
         f"""FROM audit.spike WHERE night = '{night}' AND dimension = '{dimension}'
-            AND key = '{key}' AND system = '{system}'""",  # noqa: S608
+            AND key = '{key}' AND system = '{system}'""",
     )
     assert len(rows) <= 1
     return rows[0] if rows else None
