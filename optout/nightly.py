@@ -22,6 +22,7 @@ from optout.rights.pending import settle
 from optout.rights.suppression import recognise
 from optout.settings import Secrets, Settings
 from optout.trail.heads import write_head
+from optout.trail.measure import measure_chain
 from optout.vendors.base import Connector, SystemConfig
 from optout.warehouse import load
 from optout.warehouse.audience import audience
@@ -132,6 +133,7 @@ def metrics(project: Project, con: DuckDBPyConnection, night: date) -> None:
         measure(con, night, policy=project.reconcile_policy)
         measure_trail(con, night, policy=project.reconcile_policy)
         count_moves(con, night)
+        measure_chain(con, night, project.data_dir, project.key_only.keyer)
         measure_clocks(con, night, policy=clock_policy(project.settings))
         con.execute(
             "UPDATE core.night SET finished_at = $now WHERE night = $night",
