@@ -12,6 +12,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
+from optout.errors import UsageError
 from optout.extract import PROGRESS, Night, build_connector, extract_night
 from optout.files import make_dir, sync_dir
 from optout.landing.manifest import Manifest
@@ -73,6 +74,9 @@ def extract(
 
 def _plan(project: Project, night: date) -> Night:
     """Begin the night: its cut-off, and what earlier nights (finished first) left for it."""
+    with project.warehouse.writer() as con:
+        if night == project.tonight:
+            _refuse_a_clock_that_went_back(con, night)
     cutoff = project.landing.begin_night(night, project.now)
     with project.warehouse.writer() as con:
         with transaction(con):
@@ -82,7 +86,21 @@ def _plan(project: Project, night: date) -> Night:
         kind = "run" if night == project.tonight else "backfill"
         with transaction(con):
             load.begin_night(con, night, cutoff, kind=kind, run_id=None)
-    return Night(night, cutoff, project.now, memory, events_only=night < project.tonight)
+    # A clock that was put back a little must not let the read begin before its own cut-off.
+    now = max(project.now, cutoff)
+    return Night(night, cutoff, now, memory, events_only=night < project.tonight)
+
+
+def _refuse_a_clock_that_went_back(con: DuckDBPyConnection, night: date) -> None:
+    """Vendors tell the latest state only: under an earlier night's name it would be judged as old
+    news, and nobody would see that tonight was never audited."""
+    row = con.execute("SELECT max(night) FROM core.night WHERE kind = 'run'").fetchone()
+    if row and row[0] is not None and night < row[0]:
+        raise UsageError(
+            f"the clock says that tonight is {night}, but the night {row[0]} was already run",
+            mend="Set the clock right; if the later night is the wrong one, restore the back-up "
+            "from before it. For an earlier night's dated events: `optout run --date`",
+        )
 
 
 def catch_up(project: Project, con: DuckDBPyConnection, *, before: date) -> None:

@@ -18,7 +18,7 @@ import orjson
 
 from optout.alerts.life import Alert, State, Told
 from optout.alerts.rule import Condition, Severity
-from optout.errors import WarehouseError
+from optout.errors import LockedError, StorageError, WarehouseError
 from optout.files import make_dir
 
 FILE = "alerts.sqlite"
@@ -99,13 +99,19 @@ class AlertState:
         if self.con.in_transaction:
             yield
             return
-        self.con.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
+        with _explained():
+            self.con.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._roll_back()
+                raise
+            self.con.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        """After a full disk SQLite has done it by itself."""
+        if self.con.in_transaction:
             self.con.execute("ROLLBACK")
-            raise
-        self.con.execute("COMMIT")
 
     def alerts(self, *, only_open: bool = False) -> list[Alert]:
         """All alerts, or those that are not resolved, the oldest first."""
@@ -204,6 +210,21 @@ class AlertState:
         cursor = self.con.execute(sql, values)
         cursor.row_factory = sqlite3.Row
         return cursor.fetchall()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say in words what SQLite says of its file."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            told = f"{FILE} is being written by another process"
+            raise LockedError(told, mend="Wait until it has ended") from None
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            told = f"there is no space left to write {FILE}"
+            raise StorageError(told, mend="Make room; what is open is told then") from None
+        raise
 
 
 def stamp(at: datetime) -> str:

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 Floats = NDArray[np.float64]
-_CHUNK = 64
-_NEGLIGIBLE = 1e-9
+_CHUNK = 32
+_NEGLIGIBLE = 1e-8
 """A tail is summed until its last term is below this part of it."""
 
 

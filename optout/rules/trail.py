@@ -16,6 +16,9 @@ minutes is the skew of clocks that this product allows everywhere, and still les
 which people change their minds. Two acts of one kind within it are told apart by their number: the
 first that each feed tells is one act, then the second."""
 
+SKEW = timedelta(seconds=30)
+"""Within it two feeds date one act alike; where the hub's two feeds do, they are joined first."""
+
 LATE = timedelta(days=31)
 """How long after the act an entry may be written and still be recognised as that of a change whose
 own time the other feed does not tell: a month, as long as the law gives for an answer."""

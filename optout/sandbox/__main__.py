@@ -12,7 +12,7 @@ from pathlib import Path
 
 from optout.sandbox.config import write_config
 from optout.sandbox.server import Sandbox
-from optout.sandbox.world import Plan, World
+from optout.sandbox.world.world import Plan, World
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from optout.sandbox.deeds import HUB, SENDGRID
 from optout.sandbox.server import Sandbox
-from optout.sandbox.world import World
+from optout.sandbox.world.deeds import HUB, SENDGRID
+from optout.sandbox.world.world import World
 
 TOKEN_ENVS: Mapping[str, str] = {
     "zendesk_sell": "SELL_TOKEN",

@@ -19,7 +19,7 @@ from urllib3 import HTTPResponse
 
 from optout.landing.manifest import Manifest
 from optout.sandbox.limits import Limiter
-from optout.sandbox.world import Plan
+from optout.sandbox.world.world import Plan
 from optout.testing.nights import Bench, Landed, landed
 
 PLAN = Plan(people=10, seed=5, campaign_size=8, drift=0)

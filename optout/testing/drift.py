@@ -12,7 +12,7 @@ from optout.explain import Person, explain
 from optout.model import DriftClass
 from optout.project import Project
 from optout.rules.drift import Cell, classify
-from optout.sandbox.truth import Truth
+from optout.sandbox.truth.shapes import Truth
 
 DriftCell = tuple[str, str, str, str]
 """Class, system, category, address."""

@@ -15,7 +15,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
-from errno import ENOSPC
+from errno import ENOSPC, EROFS
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,8 +23,10 @@ from typing import Any
 import duckdb
 from requests.adapters import HTTPAdapter
 
-KILL, TEAR, FULL = "kill", "tear", "full"
-"""SIGKILL; SIGKILL in the middle of writing a file; no space on the device, from here on."""
+KILL, TEAR, FULL, READ_ONLY = "kill", "tear", "full", "read-only"
+"""SIGKILL; SIGKILL in the middle of writing a file; from here on, no space on the device, or a
+device that cannot be written."""
+_ERRORS = {FULL: ENOSPC, READ_ONLY: EROFS}
 _FILE_EVENTS = {
     "open": "open",
     "os.rename": "rename",
@@ -81,9 +83,9 @@ class Fuse:
                 self._notes.write(f"{what}\n")
             if self._at is None or self.count < self._at:
                 return
-            if self._how == FULL:
+            if self._how in _ERRORS:
                 if what.split(" ")[0] in _TAKES_SPACE:
-                    raise OSError(ENOSPC, os.strerror(ENOSPC))
+                    raise OSError(_ERRORS[self._how], os.strerror(_ERRORS[self._how]))
                 return
             if self._how == TEAR and descriptor is not None:
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)

@@ -28,7 +28,7 @@ from optout.landing.store import Landing
 from optout.project import Project
 from optout.sandbox.config import write_config
 from optout.sandbox.server import Sandbox
-from optout.sandbox.world import Plan, World
+from optout.sandbox.world.world import Plan, World
 from optout.settings import Secrets, Settings
 from optout.testing.outputs import Killed
 from optout.vendors.base import Connector, SystemConfig

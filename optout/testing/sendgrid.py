@@ -11,11 +11,11 @@ from optout.http.retry import RetryPolicy
 from optout.model import Categories, Source
 from optout.records import Reading
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.sendgrid import SendGridTwin
+from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import MemoryOutput
 from optout.vendors.base import Context, ReadRequest
-from optout.vendors.sendgrid import SendGrid, SendGridConfig
+from optout.vendors.sendgrid.connector import SendGrid, SendGridConfig
 
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
 """When people act."""

@@ -124,7 +124,7 @@ class Maker:
             return schema["const"]
         if schema.get("enum"):
             return self._rng.choice(schema["enum"])
-        for either in ("oneOf", "anyOf"):
+        for either in ("oneOf", "anyOf", "x-oneOf"):
             if schema.get(either):
                 return self.make(self._rng.choice(schema[either]), name, depth + 1)
         if schema.get("nullable") and self._rng.random() < 0.2:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +21,14 @@ import orjson
 
 from optout import nightly
 from optout.alerts.service import evaluate_and_deliver
+from optout.errors import OptoutError
 from optout.project import Project
 from optout.testing.fuse import KILL, Fuse
 from optout.testing.nights import Bench, judge, patient, tables
 from optout.trail.verify import verify
 
+SAID = "said.txt"
+REFUSED, UNFORESEEN = 42, 43
 _SCHEMAS = ("core", "audit", "mart")
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["optout.testing.survival"])
@@ -110,7 +114,20 @@ def _child(
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)
     Fuse(file.parent / "data", at=at, how=how, notes=notes).install()
-    whole_night(file, now, environ)
+    told(file.parent / SAID, lambda: whole_night(file, now, environ))
+
+
+def told(said: Path, work: Callable[[], object]) -> None:
+    """Do the work; write what it raises as a person would be told it, unforeseen errors in full,
+    and end with REFUSED or UNFORESEEN."""
+    try:
+        work()
+    except OptoutError as error:
+        said.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
+        os._exit(REFUSED)
+    except BaseException:
+        said.write_text(traceback.format_exc(), encoding="utf-8")
+        os._exit(UNFORESEEN)
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from duckdb import DuckDBPyConnection
 
 from optout.model import MetricStatus
-from optout.rules.trail import FIELD_FEED, HISTORY_FEED, LATE, TOLERANCE
+from optout.rules.trail import FIELD_FEED, HISTORY_FEED, LATE, SKEW, TOLERANCE
 from optout.warehouse.coverage import Coverage
 from optout.warehouse.metrics import MetricRow
 from optout.warehouse.reconcile import ReconcilePolicy, policy_coverage
@@ -24,7 +24,7 @@ GAPS = "trail_gaps"
 TARGET = "= 100 %"
 _WORK_TABLES = (
     "system", "field", "told", "dated", "unit", "pair", "version", "seen", "attached", "sight",
-    "aside", "esp_step", "esp_word", "esp_night", "esp_seen", "written", "place", "next",
+    "aside", "esp_step", "esp_word", "esp_night", "esp_seen", "before", "written", "place", "next",
     "phantom", "covered", "contradicted", "unread", "link", "broken", "lacking", "entry_unread",
     "stands_for",
     "history",
@@ -46,6 +46,7 @@ def judge_trail(
     if covered.is_backfill or not covered.is_latest or not judged:
         return ()
     values = {
+        "skew": SKEW,
         "tolerance": TOLERANCE,
         "late": LATE,
         "history_feed": HISTORY_FEED,

@@ -37,6 +37,9 @@ COMMANDS = {
     "explain": "Show one person: every system's answer, the expected state, why, and the history.",
     "dashboard": "Build the pages of the last night and print where they are.",
     "verify": "Check that no recorded change was altered, removed or inserted.",
+    "report": "Write a report: daily, weekly, monthly, quarterly, quality or touchpoints.",
+    "erase": "Erase a person everywhere, and keep only the record that says not to mail them.",
+    "rotate-key": "Make all contact keys anew with the key that is configured now.",
     "demo": "Run several nights over sandbox vendors and show what was found.",
 }
 

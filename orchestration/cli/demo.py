@@ -19,7 +19,7 @@ from optout.model import DriftClass
 from optout.project import Project
 from optout.sandbox.config import write_config
 from optout.sandbox.server import Sandbox
-from optout.sandbox.world import Plan, World
+from optout.sandbox.world.world import Plan, World
 from orchestration.cli.common import EXIT_INTERNAL, EXIT_OK, Invocation
 from orchestration.cli.run import run_night
 from orchestration.cli.verdict import Verdict, echo_verdict, read_verdict

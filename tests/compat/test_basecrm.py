@@ -12,7 +12,7 @@ import pytest
 from optout.model import Source, State
 from optout.sandbox.acts import Act, Person
 from optout.sandbox.server import Sandbox
-from optout.sandbox.zendesk_sell import ZendeskSellTwin
+from optout.sandbox.zendesk_sell.twin import ZendeskSellTwin
 
 basecrm = pytest.importorskip("basecrm", reason="the vendor's client is not installed")
 pytestmark = pytest.mark.compat

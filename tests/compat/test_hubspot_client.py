@@ -11,7 +11,7 @@ import pytest
 
 from optout.model import Source, State
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.hubspot import HubSpotTwin
+from optout.sandbox.hubspot.twin import HubSpotTwin
 from optout.sandbox.server import Sandbox
 
 hubspot = pytest.importorskip("hubspot", reason="the vendor's client is not installed")

@@ -16,7 +16,7 @@ import pytest
 
 from optout.model import Source, State
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.klaviyo import KlaviyoTwin
+from optout.sandbox.klaviyo.twin import KlaviyoTwin
 from optout.sandbox.server import Sandbox
 
 with warnings.catch_warnings():

@@ -11,8 +11,8 @@ import pytest
 
 from optout.model import Source, State
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.mailchimp import MailchimpTwin
-from optout.sandbox.mailchimp_state import subscriber_hash
+from optout.sandbox.mailchimp.state import subscriber_hash
+from optout.sandbox.mailchimp.twin import MailchimpTwin
 from optout.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.compat

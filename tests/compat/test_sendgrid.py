@@ -14,7 +14,7 @@ import pytest
 
 from optout.model import Source
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.sendgrid import SendGridTwin
+from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 
 sendgrid = pytest.importorskip("sendgrid", reason="the vendor's client is not installed")

@@ -10,7 +10,7 @@ import pytest
 from requests.adapters import BaseAdapter
 
 from optout.sandbox.faults import Fault
-from optout.sandbox.world import Plan
+from optout.sandbox.world.world import Plan
 from optout.testing.contract import PLAN, Reading, read_once
 from optout.testing.nights import Bench
 from optout.vendors import VENDORS

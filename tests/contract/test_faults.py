@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from optout.sandbox.faults import PASSING, Fault, FaultKind
-from optout.sandbox.world import World
+from optout.sandbox.world.world import World
 from optout.testing.contract import PLAN, Reading, RedirectingAdapter
 from optout.vendors import VENDORS
 

@@ -13,7 +13,7 @@ from requests.structures import CaseInsensitiveDict
 
 from optout.http.client import HttpClient, Limit
 from optout.sandbox.limits import Limiter
-from optout.sandbox.world import Plan
+from optout.sandbox.world.world import Plan
 from optout.testing.contract import LimitedAdapter, Reading, answer, read_once
 from optout.testing.nights import Bench, FakeTime
 from optout.vendors import VENDORS

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from optout.sandbox.faults import Fault, FaultKind
-from optout.sandbox.world import Plan
+from optout.sandbox.world.world import Plan
 from optout.testing.contract import Reading, RepeatingAdapter, read_once
 from optout.testing.nights import Bench
-from optout.vendors.mailchimp import Mailchimp
-from optout.vendors.mailchimp_pages import Paging
+from optout.vendors.mailchimp.connector import Mailchimp
+from optout.vendors.mailchimp.pages import Paging
 
 Read = Callable[..., Reading]
 
@@ -25,8 +25,8 @@ MANY = Plan(people=330, seed=6, campaign_size=10, drift=0)
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a vendor's pages are longer than this world."""
     monkeypatch.setattr(Mailchimp, "paging", Paging(count=60, overlap=10))
-    monkeypatch.setattr("optout.vendors.sendgrid_lists.PAGE", 5)
-    monkeypatch.setattr("optout.vendors.sendgrid_groups.ALL_PAGE", 20)
+    monkeypatch.setattr("optout.vendors.sendgrid.lists.PAGE", 5)
+    monkeypatch.setattr("optout.vendors.sendgrid.groups.ALL_PAGE", 20)
 
 
 @pytest.fixture

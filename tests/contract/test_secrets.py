@@ -21,7 +21,7 @@ _HEX = re.compile(r"[0-9a-f]{32,}")
 
 def personal(bench: Bench) -> frozenset[str]:
     """Every address of the world, the credentials, and what can be computed from an address."""
-    from optout.sandbox.mailchimp_state import subscriber_hash
+    from optout.sandbox.mailchimp.state import subscriber_hash
 
     addresses = {address for _, _, address in bench.world.truth().cells}
     assert len(addresses) > 10

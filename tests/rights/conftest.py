@@ -14,7 +14,7 @@ import pytest
 
 from optout import nightly
 from optout.project import Project
-from optout.sandbox.world import Plan
+from optout.sandbox.world.world import Plan
 from optout.testing.nights import Bench
 
 

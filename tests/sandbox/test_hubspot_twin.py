@@ -15,7 +15,7 @@ import requests
 
 from optout.model import Source, State
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.hubspot import HubSpotTwin
+from optout.sandbox.hubspot.twin import HubSpotTwin
 from optout.sandbox.server import Sandbox
 
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)

@@ -13,7 +13,7 @@ import requests
 from optout.http.client import Limit
 from optout.model import Source, State
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.klaviyo import KlaviyoTwin
+from optout.sandbox.klaviyo.twin import KlaviyoTwin
 from optout.sandbox.server import Sandbox
 
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)

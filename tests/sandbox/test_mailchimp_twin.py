@@ -15,8 +15,8 @@ import requests
 
 from optout.model import Source, State
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.mailchimp import MailchimpTwin
-from optout.sandbox.mailchimp_state import Audience, subscriber_hash
+from optout.sandbox.mailchimp.state import Audience, subscriber_hash
+from optout.sandbox.mailchimp.twin import MailchimpTwin
 from optout.sandbox.server import Sandbox
 
 DAY = datetime(2026, 5, 1, 12, tzinfo=UTC)

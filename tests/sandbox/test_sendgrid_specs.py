@@ -14,7 +14,7 @@ import requests
 
 from optout.model import Source
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.sendgrid import SendGridTwin
+from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 
 jsonschema = pytest.importorskip("jsonschema")

@@ -13,7 +13,7 @@ import requests
 
 from optout.model import Source, State
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.sendgrid import SendGridTwin
+from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)

@@ -10,7 +10,10 @@ import pytest
 
 from optout.model import Actual, DriftClass, Source, State
 from optout.sandbox.acts import HistoryFault, Mailing
-from optout.sandbox.deeds import (
+from optout.sandbox.truth.oracle import Oracle
+from optout.sandbox.truth.shapes import DriftRow, Truth, rows
+from optout.sandbox.truth.tally import weekdays_between
+from optout.sandbox.world.deeds import (
     ESPS,
     HUB,
     HUBSPOT,
@@ -22,11 +25,8 @@ from optout.sandbox.deeds import (
     Sent,
     What,
 )
-from optout.sandbox.nights import night
-from optout.sandbox.truth import DriftRow, Truth, rows
-from optout.sandbox.truth_oracle import Oracle
-from optout.sandbox.truth_tally import weekdays_between
-from optout.sandbox.world import CATEGORIES, Plan, World
+from optout.sandbox.world.nights import night
+from optout.sandbox.world.world import CATEGORIES, Plan, World
 
 ANA = "ana@example.org"
 FIRST = date(2026, 9, 1)

@@ -18,17 +18,17 @@ from optout.address import normalise
 from optout.model import Actual, DriftClass
 from optout.sandbox.__main__ import main
 from optout.sandbox.config import TOKEN_ENVS, write_config
-from optout.sandbox.deeds import ESPS, HUB, SYSTEMS, What
-from optout.sandbox.hubspot import HubSpotTwin
-from optout.sandbox.klaviyo import KlaviyoTwin
-from optout.sandbox.mailchimp import MailchimpTwin
-from optout.sandbox.mailchimp_state import subscriber_hash
-from optout.sandbox.nights import Day, night
-from optout.sandbox.sendgrid import SendGridTwin
+from optout.sandbox.hubspot.twin import HubSpotTwin
+from optout.sandbox.klaviyo.twin import KlaviyoTwin
+from optout.sandbox.mailchimp.state import subscriber_hash
+from optout.sandbox.mailchimp.twin import MailchimpTwin
+from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
-from optout.sandbox.world import CATEGORIES, Plan, World
-from optout.sandbox.world_drift import PLOTS
-from optout.sandbox.zendesk_sell import ZendeskSellTwin
+from optout.sandbox.world.deeds import ESPS, HUB, SYSTEMS, What
+from optout.sandbox.world.drift import PLOTS
+from optout.sandbox.world.nights import Day, night
+from optout.sandbox.world.world import CATEGORIES, Plan, World
+from optout.sandbox.zendesk_sell.twin import ZendeskSellTwin
 
 NIGHTS = 4
 
@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_world_in_any_process() -> None:
     again by its seed."""
     code = (
         "from __future__ import annotations\nimport hashlib\n"
-        "from optout.sandbox.world import Plan, World\n"
+        "from optout.sandbox.world.world import Plan, World\n"
         + inspect.getsource(digest)
         + "w = World(Plan(people=40, seed=5)); w.advance()\nprint(digest(w))\n"
     )

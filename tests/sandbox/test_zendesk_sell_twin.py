@@ -12,10 +12,10 @@ import pytest
 import requests
 
 from optout.model import Source, State
-from optout.sandbox import zendesk_sell_store as native
 from optout.sandbox.acts import Act, Governance, HistoryFault, Person
 from optout.sandbox.server import Sandbox
-from optout.sandbox.zendesk_sell import ZendeskSellTwin
+from optout.sandbox.zendesk_sell import store as native
+from optout.sandbox.zendesk_sell.twin import ZendeskSellTwin
 
 TOKEN = "t" * 64
 AT = datetime(2026, 3, 10, 2, tzinfo=UTC)

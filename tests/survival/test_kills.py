@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from optout.sandbox.world import Plan
+from optout.sandbox.world.world import Plan
 from optout.testing.drift import found, planted
 from optout.testing.fuse import KILL, TEAR
 from optout.testing.nights import Bench, differences

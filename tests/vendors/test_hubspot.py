@@ -23,12 +23,12 @@ from optout.model import Categories, Source, State
 from optout.records import Campaign, Change, Finding, MailEvent, Reading
 from optout.sandbox.acts import Act, Mailing, Person
 from optout.sandbox.faults import Fault, FaultKind
-from optout.sandbox.hubspot import HubSpotTwin
-from optout.sandbox.hubspot_portal import SubscriptionType
+from optout.sandbox.hubspot.portal import SubscriptionType
+from optout.sandbox.hubspot.twin import HubSpotTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import Killed, MemoryOutput
 from optout.vendors.base import Context, ReadRequest
-from optout.vendors.hubspot import HubSpot, HubSpotConfig
+from optout.vendors.hubspot.connector import HubSpot, HubSpotConfig
 
 TOKEN = "pat-eu1-3f9a77c2-not-real"
 NAMES = ("product_updates", "educational", "promotional")
@@ -410,7 +410,7 @@ def test_an_address_that_only_the_vendor_refuses_is_isolated(
 ) -> None:
     """What HubSpot takes for an address is stricter than any grammar of ours."""
     fill(twin, 20)
-    from optout.sandbox.hubspot_asked import invalid
+    from optout.sandbox.hubspot.asked import invalid
 
     shown = twin.portal.shown_statuses
 

@@ -25,12 +25,12 @@ from optout.model import Categories, Source, State
 from optout.records import Campaign, Change, Finding, MailEvent, Reading
 from optout.sandbox.acts import Act, Mailing, Person
 from optout.sandbox.faults import PASSING, Fault, FaultKind
-from optout.sandbox.klaviyo import KlaviyoTwin
-from optout.sandbox.klaviyo_state import Suppression
+from optout.sandbox.klaviyo.state import Suppression
+from optout.sandbox.klaviyo.twin import KlaviyoTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import Killed, MemoryOutput
 from optout.vendors.base import Context, ReadRequest
-from optout.vendors.klaviyo import Klaviyo, KlaviyoConfig
+from optout.vendors.klaviyo.connector import Klaviyo, KlaviyoConfig
 
 CUTOFF = datetime(2026, 10, 2, 2, tzinfo=UTC)
 AT = CUTOFF - timedelta(hours=10)

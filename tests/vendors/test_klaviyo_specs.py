@@ -18,11 +18,11 @@ from optout.http.client import HttpClient
 from optout.http.transport import Transport
 from optout.model import Categories, Source, State
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.klaviyo import KlaviyoTwin
+from optout.sandbox.klaviyo.twin import KlaviyoTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import MemoryOutput
 from optout.vendors.base import Context, ReadRequest
-from optout.vendors.klaviyo import Klaviyo, KlaviyoConfig
+from optout.vendors.klaviyo.connector import Klaviyo, KlaviyoConfig
 
 SPECS = Path(__file__).parents[3] / "shared" / "specs" / "klaviyo"
 pytestmark = [

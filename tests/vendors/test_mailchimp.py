@@ -20,23 +20,23 @@ from optout.model import Categories, Source, State
 from optout.records import Campaign, Change, Finding, MailEvent, Reading
 from optout.sandbox.acts import Act, Mailing, Person
 from optout.sandbox.faults import Fault, FaultKind
-from optout.sandbox.mailchimp import MailchimpTwin
-from optout.sandbox.mailchimp_state import Audience, subscriber_hash
+from optout.sandbox.mailchimp.state import Audience, subscriber_hash
+from optout.sandbox.mailchimp.twin import MailchimpTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import Killed, MemoryOutput
 from optout.vendors.base import Context, ReadRequest
-from optout.vendors.mailchimp import Mailchimp, MailchimpConfig
-from optout.vendors.mailchimp_content import bodies, has_postal_address, has_unsubscribe
-from optout.vendors.mailchimp_events import campaign_categories
-from optout.vendors.mailchimp_members import (
+from optout.vendors.mailchimp.connector import Mailchimp, MailchimpConfig
+from optout.vendors.mailchimp.content import bodies, has_postal_address, has_unsubscribe
+from optout.vendors.mailchimp.events import campaign_categories
+from optout.vendors.mailchimp.members import (
     Audience as Mapped,
 )
-from optout.vendors.mailchimp_members import (
+from optout.vendors.mailchimp.members import (
     MissingFieldError,
     audiences,
     rows_of,
 )
-from optout.vendors.mailchimp_pages import Paging
+from optout.vendors.mailchimp.pages import Paging
 
 SPEC = Path(__file__).parents[3] / "shared/specs/mailchimp/marketing.subset.swagger.json"
 NIGHT = datetime(2026, 5, 10, 2, tzinfo=UTC)
@@ -549,7 +549,7 @@ def test_a_status_that_the_default_listing_leaves_out_is_noticed(
     agree, or the read is incomplete."""
     world.join(ANA, BO)
     world.twin.opt_out(ANA, None, act(Source.EMAIL_LINK))
-    from optout.sandbox import mailchimp_routes as routes
+    from optout.sandbox.mailchimp import routes as routes
 
     whole = routes.members
 

@@ -10,7 +10,7 @@ import pytest
 from optout.errors import AuthenticationFailed, PermissionMissing, SourceError
 from optout.records import MailEvent, Reading
 from optout.sandbox.faults import Fault, FaultKind
-from optout.sandbox.sendgrid_state import Group
+from optout.sandbox.sendgrid.state import Group
 from optout.testing.outputs import MemoryOutput
 from optout.testing.sendgrid import AT, CATEGORIES, MAILING, MAPPED, link
 from optout.testing.sendgrid import SendGridBench as Bench

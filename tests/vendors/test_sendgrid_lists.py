@@ -15,10 +15,10 @@ from optout.http.client import Answer
 from optout.model import Categories
 from optout.records import Reading
 from optout.testing.outputs import Killed, MemoryOutput
-from optout.vendors import sendgrid_lists
-from optout.vendors.sendgrid_lists import read_list
-from optout.vendors.sendgrid_rows import Account, Book
-from optout.vendors.sendgrid_steps import Result, finish, run
+from optout.vendors.sendgrid import lists as sendgrid_lists
+from optout.vendors.sendgrid.lists import read_list
+from optout.vendors.sendgrid.rows import Account, Book
+from optout.vendors.sendgrid.steps import Result, finish, run
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 BOOK = Book.of(Categories(("news",)), {}, str.upper)

@@ -15,12 +15,12 @@ from optout.http.retry import RetryPolicy
 from optout.model import Categories, Source
 from optout.records import Change, Finding, MailEvent
 from optout.sandbox.acts import Act, Mailing
-from optout.sandbox.sendgrid import SendGridTwin
+from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import Killed, MemoryOutput
-from optout.vendors import sendgrid_messages
 from optout.vendors.base import Context, ReadRequest
-from optout.vendors.sendgrid import SendGrid, SendGridConfig
+from optout.vendors.sendgrid import messages as sendgrid_messages
+from optout.vendors.sendgrid.connector import SendGrid, SendGridConfig
 
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
 NOW = AT + timedelta(hours=16)
@@ -37,7 +37,7 @@ def twin() -> SendGridTwin:
 
 @pytest.fixture
 def sandbox(twin: SendGridTwin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    monkeypatch.setattr("optout.sandbox.sendgrid_log.MAX_MESSAGES", CAP)
+    monkeypatch.setattr("optout.sandbox.sendgrid.log.MAX_MESSAGES", CAP)
     monkeypatch.setattr(sendgrid_messages, "CAP", CAP)
     with Sandbox([twin], limits_on=False) as running:
         yield running

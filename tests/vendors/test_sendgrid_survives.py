@@ -14,12 +14,12 @@ from optout.http.client import Answer, HttpClient
 from optout.model import Categories, Source
 from optout.records import Row
 from optout.sandbox.acts import Act, Mailing, Person
-from optout.sandbox.sendgrid import SendGridTwin
+from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import Killed, MemoryOutput
-from optout.vendors import sendgrid_contacts
 from optout.vendors.base import Context, ReadRequest
-from optout.vendors.sendgrid import SendGrid, SendGridConfig
+from optout.vendors.sendgrid import contacts as sendgrid_contacts
+from optout.vendors.sendgrid.connector import SendGrid, SendGridConfig
 
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
 NOW = AT + timedelta(hours=16)
@@ -48,7 +48,7 @@ def twin() -> SendGridTwin:
 
 @pytest.fixture
 def sandbox(twin: SendGridTwin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    monkeypatch.setattr("optout.vendors.sendgrid_lists.PAGE", 3)
+    monkeypatch.setattr("optout.vendors.sendgrid.lists.PAGE", 3)
     monkeypatch.setattr(sendgrid_contacts, "ROWS_TO_A_PAGE", 2)
     with Sandbox([twin]) as running:
         yield running

@@ -154,7 +154,7 @@ def test_an_export_that_stays_short_is_no_complete_one(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is in the count and never in a file may be mailable, and nobody would see it."""
-    monkeypatch.setattr("optout.vendors.sendgrid_contacts.count_contacts", lambda *_: 6)
+    monkeypatch.setattr("optout.vendors.sendgrid.contacts.count_contacts", lambda *_: 6)
     bench.twin.tells_count = False
     out = bench.read("contacts")
     assert out.status == "incomplete"

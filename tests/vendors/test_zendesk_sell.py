@@ -23,15 +23,15 @@ from optout.errors import (
 from optout.http.client import HttpClient
 from optout.model import Categories, Source, State
 from optout.records import Change, Consent, Finding, Reading
-from optout.sandbox import zendesk_sell_store as native
 from optout.sandbox.acts import Act, Governance, HistoryFault, Person
 from optout.sandbox.faults import Fault, FaultKind
 from optout.sandbox.server import Sandbox
-from optout.sandbox.zendesk_sell import ZendeskSellTwin
+from optout.sandbox.zendesk_sell import store as native
+from optout.sandbox.zendesk_sell.twin import ZendeskSellTwin
 from optout.testing.outputs import Killed, MemoryOutput
 from optout.vendors.base import Context, ReadRequest
-from optout.vendors.sell_walk import window
-from optout.vendors.zendesk_sell import ZendeskSell
+from optout.vendors.zendesk_sell.connector import ZendeskSell
+from optout.vendors.zendesk_sell.walk import window
 
 CATEGORIES = Categories(("product_updates", "educational", "promotional", "events"))
 PROMO = CATEGORIES.bit("promotional")
@@ -629,7 +629,7 @@ def test_a_drain_killed_at_any_call_gives_the_same_rows(
     hub: Hub, is_after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash between writing and acknowledging gives duplicates only."""
-    monkeypatch.setattr("optout.vendors.sell_sync.ACK_AFTER", 100)
+    monkeypatch.setattr("optout.vendors.zendesk_sell.sync.ACK_AFTER", 100)
     fill(hub, 345)
     whole = drained(hub, device_uuid="device-0000")
     for k in range(1, len(whole.calls) + 1):

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from duckdb import DuckDBPyConnection
 
-from optout.sandbox.world import Plan
+from optout.sandbox.world.world import Plan
 from optout.testing.drift import disagreements, found, planted
 from optout.testing.nights import Bench
 

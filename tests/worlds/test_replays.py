@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 from optout.landing.manifest import MANIFEST, Manifest, Part, read_manifest
 from optout.project import Project
 from optout.sandbox.faults import Fault, FaultKind
-from optout.sandbox.world import Plan
+from optout.sandbox.world.world import Plan
 from optout.testing.drift import found, planted
 from optout.testing.facts import warehouse
 from optout.testing.nights import Bench, differences, judge, tables

@@ -6,7 +6,8 @@ SELECT
     md5(concat_ws('|', 'implied', c.system, c.holder, c.field, c.night))::UUID AS unit_id,
     c.system, true AS is_hub, c.holder, c.field, c.word AS new, c.night, c.contact_key,
     c.valid_from AS occurred_at, NULL AS written_at, false AS is_dated, false AS has_entry,
-    false AS has_witness, NULL AS position, NULL AS old, NULL AS missing, 'unknown' AS source
+    false AS has_witness, NULL AS position, NULL AS told_position, NULL AS old, NULL AS missing,
+    'unknown' AS source
 FROM trail_contradicted AS c;
 
 -- The chain of entries: each old value is the new one of the entry before it. An entry of a change
@@ -121,7 +122,8 @@ SELECT
     md5(concat_ws('|', 'unread', n.system, n.holder, coalesce(n.position, -1), n.categories))::UUID AS unit_id,
     n.system, true AS is_hub, n.holder, f.category AS field, NULL AS new, n.night,
     v.contact_key, NULL AS occurred_at, NULL AS written_at, false AS is_dated, true AS has_entry,
-    false AS has_witness, n.position, NULL AS old, NULL AS missing, 'unknown' AS source
+    false AS has_witness, n.position, NULL AS told_position, NULL AS old, NULL AS missing,
+    'unknown' AS source
 FROM trail_unread AS n
 LEFT JOIN (SELECT category, bit FROM trail_field WHERE category IS NOT NULL) AS f
     ON f.bit = n.categories

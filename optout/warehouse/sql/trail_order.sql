@@ -1,14 +1,25 @@
+-- When the last complete read before each night began: what was new in a night was written later.
+CREATE OR REPLACE TEMP TABLE trail_before AS
+SELECT system, night, lag(min(read_at)) OVER (PARTITION BY system ORDER BY night) AS read_at
+FROM core.source_read
+WHERE stream IN (SELECT DISTINCT stream FROM trail_version) AND NOT is_skipped
+GROUP BY system, night
+HAVING bool_and(is_complete);
+
 -- The changes of each field of the hub in the order in which they were written. Entries are
--- written one after the other, whatever time they claim.
+-- written one after the other, whatever time they claim; those that were taken out stood where
+-- they were first seen.
 CREATE OR REPLACE TEMP TABLE trail_written AS
 SELECT
-    u.unit_id, u.system, u.holder, u.field,
-    CASE WHEN u.has_entry THEN coalesce(max(u.written_at) OVER (
-            PARTITION BY u.system, u.holder, u.has_entry ORDER BY u.position, u.field
-            ROWS UNBOUNDED PRECEDING), TIMESTAMP '-infinity')
-         ELSE coalesce(u.written_at, TIMESTAMP 'infinity') END AS order_at,
-    u.position
+    u.unit_id, u.system, u.holder, u.field, u.position, u.told_position,
+    CASE WHEN u.told_position IS NOT NULL THEN coalesce(
+            max(greatest(u.written_at, b.read_at)) OVER (
+                PARTITION BY u.system, u.holder, u.told_position IS NULL
+                ORDER BY u.told_position, u.field ROWS UNBOUNDED PRECEDING
+            ), TIMESTAMP '-infinity')
+         ELSE coalesce(u.written_at, TIMESTAMP 'infinity') END AS order_at
 FROM trail_unit AS u
+LEFT JOIN trail_before AS b ON b.system = u.system AND b.night = u.night
 WHERE u.is_hub;
 
 CREATE OR REPLACE TEMP TABLE trail_place AS
@@ -16,7 +27,7 @@ SELECT
     w.*, u.new, u.old, u.night, u.has_entry, u.has_witness,
     row_number() OVER (
         PARTITION BY w.system, w.holder, w.field
-        ORDER BY w.order_at, w.position NULLS LAST, w.unit_id
+        ORDER BY w.order_at, w.told_position NULLS LAST, w.unit_id
     ) AS place
 FROM trail_written AS w
 JOIN trail_unit AS u ON u.unit_id = w.unit_id;

@@ -68,7 +68,8 @@ INSERT INTO trail_unit BY NAME
 SELECT
     s.unit_id, s.system, false AS is_hub, s.contact_key::VARCHAR AS holder, s.field, s.new, s.night,
     s.contact_key, s.upto_at AS occurred_at, s.upto_at AS written_at, false AS is_dated,
-    false AS has_entry, true AS has_witness, NULL AS position, s.old, NULL AS missing,
+    false AS has_entry, true AS has_witness, NULL AS position, NULL AS told_position, s.old,
+    NULL AS missing,
     'unknown' AS source
 FROM trail_esp_seen AS s
 WHERE NOT EXISTS (
@@ -76,7 +77,7 @@ WHERE NOT EXISTS (
     WHERE u.system = s.system AND u.contact_key = s.contact_key
       AND (u.field = s.field OR u.field = '*' OR s.field = '*')
       AND (u.new = 'opted_out') = (s.new = 'opted_out')
-      AND (u.night = s.night
+      AND ((u.night = s.night AND NOT u.is_dated)
            OR (u.written_at > s.after_at - $tolerance AND u.told_at <= s.upto_at + $tolerance))
 );
 

@@ -35,15 +35,16 @@ SELECT
 FROM trail_version
 WHERE NOT is_first AND word <> before;
 
--- It is evidence of the last change in between of which something else tells.
+-- It is evidence of the last change in between of which something else tells. An entry that was
+-- not there yet in that night is of this change only if it says the same of the value before.
 CREATE OR REPLACE TEMP TABLE trail_attached AS
 SELECT s.unit_id AS seen_id, arg_max(u.unit_id, (coalesce(u.written_at, s.after_at), u.position)) AS unit_id
 FROM trail_seen AS s
 JOIN trail_unit AS u
     ON u.system = s.system AND u.holder = s.holder AND u.field = s.field AND u.new = s.new
 WHERE u.night = s.night
-   OR (u.occurred_at > s.after_at - $tolerance AND u.occurred_at <= s.upto_at + $tolerance)
-   OR (u.written_at > s.after_at - $tolerance AND u.written_at <= s.upto_at + $tolerance)
+   OR (u.written_at > s.after_at - $tolerance AND u.written_at <= s.upto_at + $tolerance
+       AND (u.has_witness OR u.night < s.night OR u.old = s.old))
 GROUP BY s.unit_id;
 
 UPDATE trail_unit SET has_witness = true
@@ -53,7 +54,8 @@ INSERT INTO trail_unit BY NAME
 SELECT
     unit_id, system, true AS is_hub, holder, field, new, night, contact_key,
     upto_at AS occurred_at, upto_at AS written_at, false AS is_dated, false AS has_entry,
-    true AS has_witness, NULL AS position, old, NULL AS missing, 'unknown' AS source
+    true AS has_witness, NULL AS position, NULL AS told_position, old, NULL AS missing,
+    'unknown' AS source
 FROM trail_seen
 WHERE unit_id NOT IN (SELECT seen_id FROM trail_attached);
 

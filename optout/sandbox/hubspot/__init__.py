@@ -1,0 +1,1 @@
+"""The twin of HubSpot; `twin.py` is where to begin."""

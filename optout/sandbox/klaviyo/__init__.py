@@ -1,0 +1,1 @@
+"""The twin of Klaviyo; `twin.py` is where to begin."""

@@ -1,0 +1,1 @@
+"""The twin of Mailchimp; `twin.py` is where to begin."""

@@ -1,0 +1,1 @@
+"""The twin of SendGrid; `twin.py` is where to begin."""

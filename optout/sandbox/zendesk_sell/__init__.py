@@ -1,0 +1,1 @@
+"""The twin of Zendesk Sell; `twin.py` is where to begin."""

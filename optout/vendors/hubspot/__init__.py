@@ -1,0 +1,1 @@
+"""The connector of HubSpot; `connector.py` is where to begin."""

@@ -1,0 +1,1 @@
+"""The connector of Klaviyo; `connector.py` is where to begin."""

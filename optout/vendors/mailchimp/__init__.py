@@ -1,0 +1,1 @@
+"""The connector of Mailchimp; `connector.py` is where to begin."""

@@ -1,0 +1,1 @@
+"""The connector of SendGrid; `connector.py` is where to begin."""

@@ -1,0 +1,289 @@
+"""Reading what was sent, and the choices made through it, from whichever log the account has.
+
+Email Logs (POST /v3/logs) are asked first: they tell the group, the machine's address and an id of
+each event. Email Activity (GET /v3/messages, sold apart, empty for EU subusers) comes second. Both
+answer at most 1,000 messages and have no cursor, so a window that comes back full is halved
+until it does not; a single second that is full makes the night incomplete, and says so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from optout.errors import NotFound, PermissionMissing, UnexpectedAnswer
+from optout.http.client import HttpClient
+from optout.http.parallel import ordered_map
+from optout.http.urls import quote_segment
+from optout.model import TRANSACTIONAL
+from optout.vendors.sendgrid.message_rows import Event, Message, rows_of_message
+from optout.vendors.sendgrid.rows import Account, Book, epoch, moment
+from optout.vendors.sendgrid.steps import Result, Sink
+
+CAP = 1000
+WORKERS = 4
+_LOGS, _LOG = "/v3/logs", "/v3/logs/{id}"
+_MESSAGES, _MESSAGE = "/v3/messages", "/v3/messages/{id}"
+Window = tuple[int, int]
+"""Unix seconds, the second one outside."""
+
+
+class MessageLog(ABC):
+    """One of the two logs, asked for one account."""
+
+    feed: str
+    splits: tuple[str, ...]
+    """Conditions that part a second's messages further."""
+
+    def __init__(self, http: HttpClient, book: Book, account: Account) -> None:
+        self.http = http
+        self.book = book
+        self.account = account
+
+    @abstractmethod
+    def probe(self) -> None:
+        """Ask for one message, whichever; raises what the log answers to who may not."""
+
+    @abstractmethod
+    def search(self, window: Window, condition: str = "") -> list[dict[str, Any]]:
+        """The newest messages of a window, at most `CAP`."""
+
+    @abstractmethod
+    def message(self, summary: Mapping[str, Any]) -> Message:
+        """A message with its events; NotFound if the log has forgotten it."""
+
+    @abstractmethod
+    def brief(self, summary: Mapping[str, Any]) -> Message:
+        """What the search alone tells."""
+
+    def _list(self, data: Any, request: str) -> list[dict[str, Any]]:
+        found = data.get("messages") if isinstance(data, dict) else None
+        if isinstance(found, list) and all(isinstance(each, dict) for each in found):
+            return found
+        raise UnexpectedAnswer("no list of messages", system=self.http.system, request=request)
+
+
+class EmailLogs(MessageLog):
+    """The Email Logs API: messages by the time at which they were made."""
+
+    feed = "log"
+    splits = tuple(
+        f"status IN ('{word}')"
+        for word in ("processed", "delivered", "deferred", "dropped", "bounced", "blocked")
+    )
+
+    def probe(self) -> None:
+        """The newest message: a query is not required."""
+        self._search({"limit": 1})
+
+    def search(self, window: Window, condition: str = "") -> list[dict[str, Any]]:
+        """The newest messages that were made in the window."""
+        start, end = (_stamp(each) for each in window)
+        name = "sg_message_id_created_at"
+        query = f"{name} >= {start} AND {name} < {end}"
+        return self._search({"query": _and(query, condition), "limit": CAP})
+
+    def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Subusers are named by number here, not by the header."""
+        if self.account.number:
+            body["subusers"] = [self.account.number]
+        return self._list(self.http.post(_LOGS, body).data, f"POST {_LOGS}")
+
+    def message(self, summary: Mapping[str, Any]) -> Message:
+        """The message with its events (at most the hundred newest)."""
+        path = f"{_LOGS}/{quote_segment(summary['sg_message_id'])}"
+        params = {"subuser": self.account.number or None}
+        data = self.http.get(path, params, template=_LOG).data
+        events = data.get("events") or []
+        group, custom = data.get("asm_group_id"), data.get("custom_args") or {}
+        labels = data.get("category") or []
+        campaign = custom.get("singlesend_id") or data.get("marketing_campaign_id")
+        return Message(
+            str(data["sg_message_id"]), data.get("to_email"), str(data.get("status")),
+            moment(summary.get("sg_message_id_created_at")), self.feed,
+            categories=self.book.mail(group, labels),
+            group=None if group is None else str(group),
+            is_transactional=TRANSACTIONAL in labels,
+            campaign=None if campaign is None else str(campaign),
+            bypass=any(_bypasses(event) for event in events),
+            events=tuple(_log_event(event) for event in events),
+        )  # fmt: skip
+
+    def brief(self, summary: Mapping[str, Any]) -> Message:
+        """Status and time."""
+        return Message(
+            str(summary["sg_message_id"]), summary.get("to_email"), str(summary.get("status")),
+            moment(summary.get("sg_message_id_created_at")), self.feed,
+        )  # fmt: skip
+
+
+class EmailActivity(MessageLog):
+    """The Email Activity API: messages by the time of their last event."""
+
+    feed = "activity"
+    splits = tuple(f'status="{word}"' for word in ("processed", "delivered", "not_delivered"))
+
+    def probe(self) -> None:
+        """One delivered message: a query is required."""
+        self._search('status="delivered"', 1)
+
+    def search(self, window: Window, condition: str = "") -> list[dict[str, Any]]:
+        """The messages to which something happened in the window. Both ends of the vendor's
+        BETWEEN belong to it: neighbours share a second, and no fraction falls between them."""
+        start, end = (_stamp(each) for each in window)
+        return self._search(_and(f"last_event_time BETWEEN {start} AND {end}", condition), CAP)
+
+    def _search(self, query: str, limit: int) -> list[dict[str, Any]]:
+        params = {"query": query, "limit": limit}
+        answer = self.http.get(_MESSAGES, params, headers=self.account.headers)
+        return self._list(answer.data, f"GET {_MESSAGES}")
+
+    def message(self, summary: Mapping[str, Any]) -> Message:
+        """The message with its events, which have no ids of their own here."""
+        path = f"{_MESSAGES}/{quote_segment(summary['msg_id'])}"
+        data = self.http.get(path, template=_MESSAGE, headers=self.account.headers).data
+        group, labels = data.get("asm_group_id"), data.get("categories") or []
+        alike: Counter[tuple[str, str]] = Counter()
+        return Message(
+            str(data["msg_id"]), data.get("to_email"), str(data.get("status")), None, self.feed,
+            categories=self.book.mail(group, labels),
+            group=None if group is None else str(group),
+            is_transactional=TRANSACTIONAL in labels,
+            events=tuple(
+                _activity_event(str(data["msg_id"]), event, alike)
+                for event in data.get("events") or []
+            ),
+        )  # fmt: skip
+
+    def brief(self, summary: Mapping[str, Any]) -> Message:
+        """Status and time."""
+        return Message(
+            str(summary["msg_id"]), summary.get("to_email"), str(summary.get("status")),
+            moment(summary.get("last_event_time")), self.feed,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is to be read."""
+
+    start: datetime
+    end: datetime
+
+    def window(self) -> Window:
+        """In whole seconds, none cut off."""
+        return int(self.start.timestamp()), int(self.end.timestamp()) + 1
+
+
+def find_log(http: HttpClient, book: Book, account: Account) -> MessageLog:
+    """The log that the account has; raises PermissionMissing or NotFound if it has neither."""
+    logs = EmailLogs(http, book, account)
+    try:
+        logs.probe()
+    except (PermissionMissing, NotFound):
+        activity = EmailActivity(http, book, account)
+        activity.probe()
+        return activity
+    return logs
+
+
+def read_messages(log: MessageLog, span: Span, sink: Sink) -> Result:
+    """All messages of the span with their events; the cursor is the second up to which all are
+    read."""
+    start, end = span.window()
+    cursor = sink.cursor or {"from": start, "end": end, "read": 0}
+    result = Result(read=cursor["read"])
+    forgotten = 0
+    for window, messages, is_whole in _windows(log, (cursor["from"], cursor["end"])):
+        if not is_whole:
+            result.why.append(f"{log.account.title}: more than {CAP} messages within one second")
+        for message, is_known in ordered_map(_fetch(log), messages, WORKERS):
+            forgotten += not is_known
+            for row in rows_of_message(log.book, log.account, message):
+                sink.add(row)
+        result.read += len(messages)
+        sink.page_done({"from": window[1], "end": cursor["end"], "read": result.read})
+    if forgotten:
+        result.notes.append(f"{forgotten} messages are shown without their events")
+    return result
+
+
+def _fetch(log: MessageLog) -> Callable[[Mapping[str, Any]], tuple[Message, bool]]:
+    def fetch(summary: Mapping[str, Any]) -> tuple[Message, bool]:
+        try:
+            return log.message(summary), True
+        except NotFound:
+            return log.brief(summary), False
+
+    return fetch
+
+
+def _windows(log: MessageLog, whole: Window) -> Iterator[tuple[Window, list[dict[str, Any]], bool]]:
+    """Windows from left to right, each with all its messages (or the word that they are not)."""
+    waiting = [whole] if whole[0] < whole[1] else []
+    while waiting:
+        window = start, end = waiting.pop()
+        found = log.search(window)
+        if len(found) < CAP:
+            yield window, found, True
+        elif end - start > 1:
+            middle = (start + end) // 2
+            waiting += [(middle, end), (start, middle)]
+        else:
+            parts = [log.search(window, condition) for condition in log.splits]
+            is_whole = all(len(part) < CAP for part in parts)
+            yield window, [each for part in parts for each in part], is_whole
+
+
+def _and(query: str, condition: str) -> str:
+    return f"{query} AND {condition}" if condition else query
+
+
+def _stamp(second: int) -> str:
+    at = datetime.fromtimestamp(second, UTC)
+    return f'TIMESTAMP "{at:%Y-%m-%dT%H:%M:%SZ}"'
+
+
+def _bypasses(event: Mapping[str, Any]) -> bool:
+    """Whether the payload of the send told SendGrid to ignore suppressions."""
+    details = event.get("v3_payload_details")
+    return isinstance(details, dict) and any(
+        name.startswith("bypass") and value for name, value in details.items()
+    )
+
+
+def _log_event(event: Mapping[str, Any]) -> Event:
+    at = epoch(event.get("timestamp"))
+    if at is None or not isinstance(event.get("sg_event_id"), str):
+        raise UnexpectedAnswer("an event without time or id", request=f"GET {_LOG}")
+    group = event.get("asm_group_id")
+    return Event(
+        str(event.get("event")), at, event["sg_event_id"],
+        group=None if group is None else str(group), ip=event.get("ip"),
+        user_agent=event.get("useragent"), is_hard=event.get("type") == "bounce",
+    )  # fmt: skip
+
+
+_ACTIVITY_NAMES = {
+    "bounced": "bounce", "opened": "open", "clicked": "click", "spam_report": "spamreport",
+}  # fmt: skip
+
+
+def _activity_event(
+    message: str, event: Mapping[str, Any], alike: Counter[tuple[str, str]]
+) -> Event:
+    """In the words of the Email Logs; numbered among those that say the same."""
+    name, told = str(event.get("event_name")), str(event.get("processed"))
+    at = moment(told)
+    if at is None:
+        raise UnexpectedAnswer("an event without a time", request=f"GET {_MESSAGE}")
+    alike[name, told] += 1
+    return Event(
+        _ACTIVITY_NAMES.get(name, name), at, f"{message}:{name}:{told}:{alike[name, told]}",
+        user_agent=event.get("http_user_agent") or None,
+        is_hard=event.get("bounce_type") == "hard",
+    )  # fmt: skip

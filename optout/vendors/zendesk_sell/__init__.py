@@ -1,0 +1,1 @@
+"""The connector of Zendesk Sell; `connector.py` is where to begin."""
