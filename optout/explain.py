@@ -189,7 +189,9 @@ def _undated(
 def _latest(row: Mapping[str, Any]) -> datetime:
     """The latest moment of an undated opt-out: the record's own stamp, where it lies between the
     read that said otherwise and the one that said so first."""
-    stamp, before, first = row["modified_at"], row["seen_after"], row["valid_from"]
+    stamp: datetime | None = row["modified_at"]
+    before: datetime | None = row["seen_after"]
+    first: datetime = row["valid_from"]
     if stamp is None or stamp >= first or (before is not None and stamp <= before):
         return first
     return stamp

@@ -1,7 +1,7 @@
 """What can happen in the sandbox world, in words that no vendor owns.
 
-The world (`optout.sandbox.world.world`) decides who does what and knows the truth; a twin turns each
-act into the native state that the real vendor would hold, and serves it over HTTP exactly as the
+The world (`optout.sandbox.world`) decides who does what and knows the truth; a twin turns each act
+into the native state that the real vendor would hold, and serves it over HTTP exactly as the
 vendor does, traps included. Times are aware UTC datetimes.
 """
 

@@ -1,7 +1,7 @@
 """What happens in the world, as data: planned, performed on the twins, and replayed by the oracle.
 
 A deed says what one system was told of one person. The same list of deeds drives the twins
-(`optout.sandbox.world.stage`) and the truth (`optout.sandbox.truth.shapes`), which never look at each
+(`optout.sandbox.world.stage`) and the truth (`optout.sandbox.truth`), which never look at each
 other.
 """
 
