@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from optout.sandbox.world import CATEGORIES, Plan
-from optout.sandbox.world_people import COUNTRIES
+from optout.sandbox.world.people import COUNTRIES
+from optout.sandbox.world.world import CATEGORIES, Plan
 from optout.testing import facts
 from optout.testing.nights import Bench
 from optout.testing.slow_clocks import SlowClocks, SlowPolicy
