@@ -25,7 +25,7 @@ from optout.alerts.life import (
     plan,
     resolve,
 )
-from optout.alerts.message import Writer
+from optout.alerts.message import Writer, cleaned
 from optout.alerts.outbox import channels_told, enqueue, failing
 from optout.alerts.routes import Target, fallback, route
 from optout.alerts.rule import AlertKey, Condition, Family, Judgement, Rule, Severity
@@ -89,7 +89,7 @@ class Evaluator:
     def raise_alert(self, rule: Rule, condition: Condition, at: Night) -> Told:
         """Record one condition outside a night's evaluation (a run or a channel that failed)."""
         with self._state.transaction():
-            self._observe(rule, condition, at)
+            self._observe(rule, cleaned(condition), at)
             return self._tell(at)
 
     def clear(self, key: AlertKey, at: Night, why: str) -> Told:
@@ -126,7 +126,7 @@ class Evaluator:
     def _apply(self, rule: Rule, judgement: Judgement, at: Night, systems: Sequence[str]) -> int:
         """Bring the alerts of one rule to what was judged; how many are over."""
         seen, over = set(), 0
-        for condition in judgement.conditions:
+        for condition in map(cleaned, judgement.conditions):
             seen.add(condition.key.dedup_key)
             self._observe(rule, condition, at)
         for alert in self._state.alerts(only_open=True):

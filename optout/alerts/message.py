@@ -7,13 +7,13 @@ after a crash says the very same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
 from optout.alerts.life import Action, Alert, Notice, Reason
-from optout.alerts.rule import Severity
+from optout.alerts.rule import Condition, Severity
 from optout.alerts.settings import AlertsTable
 from optout.http.redact import Redactor
 
@@ -97,7 +97,7 @@ class Writer:
             severity=alert.severity,
             environment=facts.key.environment,
             rule=facts.key.rule,
-            headline=_redact(f"Over: {facts.headline}" if over else facts.headline),
+            headline=f"Over: {facts.headline}" if over else facts.headline,
             reason=_reason(notice),
             at=self.now.isoformat(timespec="seconds"),
             system=_place(alert),
@@ -111,12 +111,12 @@ class Writer:
             promise=self.promises.get(facts.key.rule, ""),
             deadline=facts.deadline.isoformat() if facts.deadline else None,
             change="" if over else change_in_words(facts.count, facts.previous),
-            suspected="" if over else _redact(facts.suspected),
+            suspected="" if over else facts.suspected,
             next_step="Nothing: a complete night found it mended." if over else facts.next_step,
             owner=owner,
-            riders=tuple(_redact(r.facts.headline) for r in notice.riders[:_SHOWN_RIDERS]),
+            riders=tuple(r.facts.headline for r in notice.riders[:_SHOWN_RIDERS]),
             links=self.links(facts.key.rule),
-            details={k: _redact(v) if isinstance(v, str) else v for k, v in facts.details.items()},
+            details=facts.details,
         )
 
     def digest(self, dedup_key: str, revision: int, members: Sequence[Alert]) -> Message:
@@ -147,6 +147,18 @@ class Writer:
         if rule:
             links["runbook"] = f"{self.table.runbook_url.rstrip('/')}/{rule}.md"
         return links
+
+
+def cleaned(condition: Condition) -> Condition:
+    """The condition without what vendors' names and messages may hold of people."""
+    return replace(
+        condition,
+        key=replace(condition.key, scope=_redact(condition.key.scope)),
+        headline=_redact(condition.headline),
+        suspected=_redact(condition.suspected),
+        next_step=_redact(condition.next_step),
+        details={k: _redact(v) if isinstance(v, str) else v for k, v in condition.details.items()},
+    )
 
 
 def change_in_words(count: int, previous: int | None) -> str:
