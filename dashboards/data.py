@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -34,6 +34,8 @@ _PARAMETER = re.compile(r"\$([a-z_]+)\b")
 
 _FOREIGN = frozenset({"why_not", "note", "campaign", "detail", "revision", "previous"})
 """Columns with words that are not ours."""
+_CODES = frozenset({"store", "campaign_id", "channel"})
+"""Columns with a vendor's names of things; an address in one is not expected, and masked."""
 
 _REACH = 90
 """Nights that `$first` reaches back, unless a query is given another."""
@@ -136,7 +138,7 @@ class Published:
         columns = self.frame(name, limit=0, **values).columns
         if _FOREIGN.isdisjoint(columns):
             quoted = str(path).replace("'", "''")
-            copy = f"COPY ({_statement(name)}) TO '{quoted}' (HEADER, DELIMITER ',')"
+            copy = f"COPY ({_masked(_statement(name), columns)}) TO '{quoted}' (HEADER)"
             row = self._run(copy, values).fetchone()
             count = int(row[0]) if row else 0
         else:
@@ -146,7 +148,7 @@ class Published:
 
     @staticmethod
     def _write(path: Path, frame: Frame) -> int:
-        foreign = [name in _FOREIGN for name in frame.columns]
+        foreign = [name in _FOREIGN | _CODES for name in frame.columns]
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(frame.columns)
@@ -263,6 +265,15 @@ def _found(environ: Mapping[str, str], context: Context | None) -> tuple[Path, C
 def _statement(name: str) -> str:
     text = files("dashboards").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     return re.sub(r"--[^\n]*", "", text).strip().rstrip(";")
+
+
+def _masked(sql: str, columns: Collection[str]) -> str:
+    """The query with the words around an @ taken out of its codes."""
+    codes = [name for name in columns if name in _CODES]
+    if not codes:
+        return sql
+    masks = ", ".join(rf"regexp_replace({c}, '\S*@\S*', '[address]', 'g') AS {c}" for c in codes)
+    return f"SELECT * REPLACE ({masks}) FROM ({sql})"  # noqa: S608
 
 
 def _harmless(value: Any) -> Any:

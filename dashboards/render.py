@@ -114,7 +114,7 @@ def _content(value: Any, kind: str, zone: ZoneInfo) -> Markup:
     if value is None:
         return Markup(words.NO_VALUE)  # noqa: S704 - a dash
     if kind == "code":
-        return Markup("<code>{}</code>").format(value)
+        return Markup("<code>{}</code>").format(words.plain(str(value)))
     if kind == "moment":
         return time(value, zone)
     if kind == "night" and isinstance(value, date):

@@ -19,7 +19,7 @@ LIMIT_BYTES = 300_000
 FEW = ("index", "reports", "method")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def copy(tmp_path_factory):
     """A small one: what is tested here is names and bytes."""
     shape = Shape(nights=14, systems=2, categories=2, drift=60)

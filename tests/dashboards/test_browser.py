@@ -1,0 +1,191 @@
+"""Every page in a real browser: it draws, complains of nothing, asks nobody, and can be read by
+everybody. Needs a Chromium in the path."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dashboards.site import PAGES
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = next(
+    (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
+)
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        if os.environ.get("OPTOUT_REQUIRE_OPTIONAL") == "1":
+            pytest.fail("no Chromium in the path, and OPTOUT_REQUIRE_OPTIONAL asks for one")
+        pytest.skip("no Chromium in the path: install one to open the pages in it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield opened
+        opened.close()
+
+
+class Visit:
+    """One page in one browser context, with everything that went wrong."""
+
+    def __init__(self, browser, **options) -> None:
+        self.context = browser.new_context(**options)
+        self.faults: list[str] = []
+        self.context.route("**/*", self._only_files)
+        self.page = self.context.new_page()
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+
+    def _only_files(self, route):
+        url = route.request.url
+        if url.startswith(("file://", "data:", "blob:", "http://127.0.0.1")):
+            route.continue_()
+            return
+        self.faults.append(f"outside request: {url}")
+        route.abort()
+
+    def _heard(self, message):
+        if message.type in ("error", "warning"):
+            self.faults.append(f"{message.type}: {message.text}")
+
+    def open(self, file: Path, anchor: str = "") -> None:
+        self.page.goto(file.as_uri() + anchor)
+        self.page.wait_for_load_state("load")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+
+def axe(page) -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{v['id']}: {v['nodes'][0]['target']}" for v in found if v["impact"] in SERIOUS]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("slug", [p.slug for p in PAGES])
+def test_a_page_opens_without_a_complaint_and_can_be_read_by_everybody(
+    browser, built, slug, scheme
+):
+    """A script error leaves a page half drawn; a contrast too low leaves it unread."""
+    with Visit(browser, color_scheme=scheme, viewport={"width": 1280, "height": 900}) as visit:
+        visit.open(built.folder / f"{slug}.html")
+        sources = visit.page.locator("script[data-plot]").count()
+        assert visit.page.locator(".draw svg.main-svg").count() >= sources
+        assert axe(visit.page) == []
+        assert visit.faults == []
+
+
+@pytest.mark.parametrize("slug", ["index", "sync", "extraction"])
+def test_a_page_fits_a_phone(browser, built, slug):
+    """On-call reads it on the way."""
+    phone = {"width": 390, "height": 800}
+    with Visit(browser, viewport=phone, is_mobile=True, has_touch=True) as visit:
+        visit.open(built.folder / f"{slug}.html")
+        width = visit.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= phone["width"]
+        assert visit.page.locator("nav details").get_attribute("open") is None
+        assert axe(visit.page) == []
+        assert visit.faults == []
+
+
+def test_what_is_drawn_is_what_the_table_beside_it_says(browser, built, data):
+    """The figure and its table are read by different people, who have to meet."""
+    with Visit(browser) as visit:
+        visit.open(built.folder / "sync.html")
+        shown = visit.page.evaluate(
+            "document.getElementById('opt_out_recall-map-draw').data[0].text.flat()"
+        )
+        told = visit.page.locator(
+            "#opt_out_recall-map-table tbody td:nth-child(3)"
+        ).all_text_contents()
+    assert [text.rsplit(" ", 1)[0] for text in shown] == told
+    rows = data.of_metric("opt_out_recall")
+    assert len(told) == sum(r["category"] is not None for r in rows)
+
+
+def test_filters_stand_in_the_address_and_a_sent_address_opens_filtered(browser, built):
+    """'Look at these' has to show the other person the same rows."""
+    with Visit(browser) as visit:
+        visit.open(built.folder / "sync.html")
+        visit.page.locator("#drift select").first.select_option("lost_opt_out")
+        url = visit.page.url
+        assert url.endswith("#drift?class=lost_opt_out")
+        visible = visit.page.locator("#drift tbody tr:visible")
+        count = visible.count()
+        assert 0 < count < visit.page.locator("#drift tbody tr").count()
+        visit.page.goto("about:blank")
+        visit.page.goto(url)
+        assert visit.page.locator("#drift tbody tr:visible").count() == count
+        first = visit.page.locator("#drift tbody tr:visible td").first
+        assert first.text_content() == "Lost opt-out"
+        assert visit.faults == []
+
+
+def test_the_theme_can_be_switched_and_the_plots_follow(browser, built):
+    """A dark page with white plots in it hurts."""
+    ink = "getComputedStyle(document.querySelector('.draw .xtick text')).fill"
+    with Visit(browser, color_scheme="light") as visit:
+        visit.open(built.folder / "complaints.html")
+        light = visit.page.evaluate(ink)
+        visit.page.get_by_role("button", name="Switch to dark colours").click()
+        visit.page.wait_for_function(f"{ink} !== '{light}'")
+        assert visit.page.locator("html").get_attribute("data-theme") == "dark"
+        assert visit.faults == []
+
+
+def test_the_keyboard_reaches_the_content_first(browser, built):
+    """Forty links of a menu stand before what one came for."""
+    with Visit(browser) as visit:
+        visit.open(built.folder / "sync.html")
+        visit.page.keyboard.press("Tab")
+        assert visit.page.evaluate("document.activeElement.className") == "skip"
+        visit.page.keyboard.press("Enter")
+        assert visit.page.evaluate("document.activeElement.id") == "main"
+
+
+def test_without_scripts_every_figure_can_still_be_read(browser, built):
+    """An archive viewer or a strict browser runs none."""
+    with Visit(browser, java_script_enabled=False) as visit:
+        visit.open(built.folder / "sync.html")
+        details = visit.page.locator("figure details")
+        assert details.count() == visit.page.locator("figure").count()
+        details.first.locator("summary").click()
+        assert details.first.locator("table").is_visible()
+
+
+def test_the_first_view_is_there_within_a_second(browser, built):
+    """The overview needs no plot library: it is read every morning."""
+    with Visit(browser) as visit:
+        visit.open(built.folder / "index.html")
+        paint = visit.page.evaluate(
+            "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        )
+        assert visit.page.locator("script[src*=plotly]").count() == 0
+    assert paint < 1000
+
+
+def test_a_printed_page_is_black_on_white_and_whole(browser, built, tmp_path):
+    """Evidence is printed."""
+    with Visit(browser, color_scheme="dark") as visit:
+        visit.open(built.folder / "index.html")
+        visit.page.emulate_media(media="print")
+        ground = visit.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert ground == "rgb(255, 255, 255)"
+        assert not visit.page.locator("nav").is_visible()
+        visit.page.pdf(path=str(tmp_path / "index.pdf"))
+    assert (tmp_path / "index.pdf").stat().st_size > 10_000
