@@ -79,3 +79,42 @@ FROM (
     WHERE feed NOT IN ('baseline', 'comparison', 'address_change')
 ) AS c
 GROUP BY system, source, channel, category;
+
+-- What the reports need beside that (optout.reports): the last nights' changes, without free text.
+CREATE TABLE published.audit.recent_change AS
+SELECT c.night, c.system, c.category, c.old_state, c.new_state, c.occurred_at, c.occurred_from, c.time_kind,
+       c.source, c.channel, c.actor, c.is_explicit, c.feed, c.contact_key
+FROM core.change AS c
+WHERE c.night > (SELECT max(night) FROM core.night) - INTERVAL 8 DAY
+  AND c.occurred_at > (SELECT max(cutoff_at) FROM core.night) - INTERVAL 40 DAY
+  AND c.feed NOT IN ('baseline', 'address_change');
+
+-- How many of the hub's records have each governance field.
+CREATE TABLE published.mart.field_filled AS
+SELECT system, field, records, filled
+FROM (
+    SELECT system, count(*) AS records, count(country) AS country, count(method) AS consent_method,
+           count(basis) AS consent_basis, count(basis_date) AS consent_basis_date,
+           count(basis_ref) AS consent_basis_ref, count(last_updated_at) AS last_updated,
+           count(update_source) AS update_source, count(*) FILTER (has_consent_ip) AS consent_ip
+    FROM core.consent
+    GROUP BY system
+)
+UNPIVOT (filled FOR field IN (country, consent_method, consent_basis, consent_basis_date, consent_basis_ref,
+                              last_updated, update_source, consent_ip));
+
+-- How many people have several records of one store.
+CREATE TABLE published.mart.duplicate AS
+SELECT system, store, count(*) AS people, sum(records) AS records
+FROM (
+    SELECT system, store, contact_key, count(DISTINCT record_id) AS records
+    FROM core.observation
+    WHERE night_to IS NULL AND contact_key IS NOT NULL AND present
+    GROUP BY system, store, contact_key
+    HAVING count(DISTINCT record_id) > 1
+)
+GROUP BY system, store;
+
+CREATE TABLE published.core.erasure AS SELECT * FROM core.erasure;
+
+CREATE TABLE published.core.schema_version AS SELECT max(version) AS version FROM schema_version;
