@@ -31,6 +31,7 @@ from optout.warehouse.clock_metrics import measure_clocks
 from optout.warehouse.clocks import clock_policy, clocks
 from optout.warehouse.connection import transaction
 from optout.warehouse.consent import consents
+from optout.warehouse.meaning import keep_meaning
 from optout.warehouse.metrics import measure
 from optout.warehouse.moves import count_moves
 from optout.warehouse.reconcile import reconcile
@@ -77,6 +78,8 @@ def _plan(project: Project, night: date) -> Night:
     with project.warehouse.writer() as con:
         if night == project.tonight:
             _refuse_a_clock_that_went_back(con, night)
+        with transaction(con):
+            keep_meaning(con, project.settings)
     cutoff = project.landing.begin_night(night, project.now)
     with project.warehouse.writer() as con:
         with transaction(con):

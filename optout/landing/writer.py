@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from optout.address import BadAddress, Keyer, normalise
 from optout.files import sync_dir, write_atomic
+from optout.landing.fitting import MISFITS, fitting
 from optout.landing.manifest import MANIFEST, PROGRESS, Manifest, Part, read_manifest
 from optout.records import KINDS, SCHEMAS, Finding, Row
 
@@ -156,6 +157,14 @@ class StreamWriter:
         return Part(name, kind, table.num_rows, hashlib.sha256(data).hexdigest())
 
     def _table(self, kind: str, rows: list[Any]) -> pa.Table:
+        try:
+            return self._typed(kind, rows)
+        except MISFITS:
+            kept, findings = fitting(kind, rows)
+            self._buffers["finding"].extend(findings)
+            return self._typed(kind, kept) if kept else SCHEMAS[kind].empty_table()
+
+    def _typed(self, kind: str, rows: list[Any]) -> pa.Table:
         schema = SCHEMAS[kind]
         columns: dict[str, Any] = _columns(rows)
         if "address" in columns:
@@ -171,9 +180,7 @@ class StreamWriter:
         arrays = [_array(columns[field.name], field.type) for field in schema]
         return pa.Table.from_arrays(arrays, schema=schema)
 
-    def _keyed(
-        self, raw: tuple[str | None, ...]
-    ) -> tuple[list[str | None], list[bytes | None], set[int]]:
+    def _keyed(self, raw: tuple[Any, ...]) -> tuple[list[str | None], list[bytes | None], set[int]]:
         """Normal forms, keys, and the places whose text is no address."""
         known: dict[str, tuple[str, bytes] | None] = {}
         addresses: list[str | None] = []
@@ -181,7 +188,9 @@ class StreamWriter:
         bad: set[int] = set()
         for place, text in enumerate(raw):
             found = None
-            if text is not None:
+            if text is not None and not isinstance(text, str):
+                bad.add(place)
+            elif text is not None:
                 if text not in known:
                     known[text] = self._key(text)
                 found = known[text]
