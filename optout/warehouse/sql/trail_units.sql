@@ -127,25 +127,42 @@ FROM trail_pair AS p WHERE u.unit_id = p.entry_id;
 
 DELETE FROM trail_unit WHERE unit_id IN (SELECT witness_id FROM trail_pair);
 
--- An entry without a time, or of an act that was written down late, and what the hub's other feed
--- told of the same field in the same night.
+-- An entry of an act that was written down late, or without a time, and what the hub's other feed
+-- told of the same field in the same night: first where both say the same of the value before.
 CREATE OR REPLACE TEMP TABLE trail_pair AS
 SELECT e.unit_id AS entry_id, w.unit_id AS witness_id, w.occurred_at, w.written_at
 FROM (
     SELECT *, row_number() OVER (
-        PARTITION BY system, holder, field, new, night ORDER BY is_dated, position) AS nth
+        PARTITION BY system, holder, field, old, new, night ORDER BY is_dated, position) AS nth
     FROM trail_unit
     WHERE is_hub AND has_entry AND NOT has_witness
+) AS e
+JOIN (
+    SELECT *, row_number() OVER (
+        PARTITION BY system, holder, field, old, new, night ORDER BY written_at, unit_id) AS nth
+    FROM trail_unit
+    WHERE is_hub AND has_witness AND NOT has_entry AND told_position IS NULL
+) AS w USING (system, holder, field, old, new, night, nth)
+WHERE NOT e.is_dated
+   OR (w.source = 'unknown' AND e.occurred_at <= w.written_at + $tolerance
+       AND e.occurred_at > w.written_at - $late);
+
+INSERT INTO trail_pair
+SELECT e.unit_id, w.unit_id, w.occurred_at, w.written_at
+FROM (
+    SELECT *, row_number() OVER (
+        PARTITION BY system, holder, field, new, night ORDER BY position) AS nth
+    FROM trail_unit
+    WHERE is_hub AND has_entry AND NOT has_witness AND NOT is_dated
+      AND unit_id NOT IN (SELECT entry_id FROM trail_pair)
 ) AS e
 JOIN (
     SELECT *, row_number() OVER (
         PARTITION BY system, holder, field, new, night ORDER BY written_at, unit_id) AS nth
     FROM trail_unit
     WHERE is_hub AND has_witness AND NOT has_entry AND told_position IS NULL
-) AS w USING (system, holder, field, new, night, nth)
-WHERE NOT e.is_dated
-   OR (w.source = 'unknown' AND (e.old IS NULL OR w.old IS NULL OR e.old = w.old)
-       AND e.occurred_at <= w.written_at + $tolerance AND e.occurred_at > w.written_at - $late);
+      AND unit_id NOT IN (SELECT witness_id FROM trail_pair)
+) AS w USING (system, holder, field, new, night, nth);
 
 UPDATE trail_unit AS u
 SET has_witness = true, written_at = p.written_at,
