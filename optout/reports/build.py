@@ -36,7 +36,7 @@ class Kind:
     span: Span
     sections: Sections
     has_promises: bool = True
-    """Begins with the promises; a kind that brings them itself does not."""
+    """Ends with the promises; a kind that brings them itself does not."""
 
 
 KINDS = {
@@ -83,6 +83,6 @@ def build(project: Project, con: DuckDBPyConnection, kind: str, day: date | None
         summary=standing.sentence,
         gaps=common.gaps(source, standing, is_over=is_over),
         head=source.head(),
-        sections=(*first, *own, common.sources(source)),
+        sections=(*own, *first, common.sources(source)),
         versions=common.versions(source),
     )

@@ -19,7 +19,7 @@ SOURCES = columns(
     ("findings", "Unusable", "count"), ("why_not", "Why not"),
 )  # fmt: skip
 PROMISES = columns(
-    ("metric", "Promise", "word"), ("target", "Target"), ("value", "Figure", "value"),
+    ("metric", "Promise", "word"), ("target", "Target", "target"), ("value", "Figure", "value"),
     ("interval", "95 % interval or bounds"), ("numerator", "Of it", "count"),
     ("denominator", "Out of", "count"), ("not_comparable", "Not comparable", "count"),
     ("status", "Status", "status"),
@@ -82,7 +82,7 @@ def promises(source: Source, told: Standing, *, with_nights: bool = False) -> Se
         empty="No promise is measured.", not_measured=told.not_measured,
     )  # fmt: skip
     notes = tuple(
-        f"{words.words(str(r['metric']))}: {r['note']}."
+        f"{_title(str(r['metric']))}: {r['note']}."
         for r in told.rows
         if r["note"] and r["status"] in ("unknown", "missed")
     )
@@ -116,9 +116,13 @@ def gaps(source: Source, told: Standing, *, is_over: bool) -> tuple[str, ...]:
     for night in source.nights:
         if night["is_finished"] and night["incomplete"]:
             found.append(f"Not read completely on {night['night']}: {night['incomplete']}.")
-    cells = sum(int(r["not_comparable"] or 0) for r in told.rows if r["metric"] == "sync_accuracy")
-    if cells:
-        found.append(f"{words.counted(cells, 'cell')} could not be compared on the last night.")
+    left_out = [
+        f"{words.words(str(r['metric']))} ({int(r['not_comparable']):,})"
+        for r in told.rows
+        if r["not_comparable"]
+    ]
+    if left_out:
+        found.append(f"Left out on the last night, as not comparable: {', '.join(left_out)}.")
     return tuple(found)
 
 
@@ -148,6 +152,11 @@ def rules_table() -> Table:
     named = columns("rule", "starts", "amount", "severity", "source",
                     ("checked_on", "Checked on", "date"))  # fmt: skip
     return Table("rules", "Rules that ship with the program", named, rows)
+
+
+def _title(metric: str) -> str:
+    text = words.words(metric)
+    return text[:1].upper() + text[1:]
 
 
 def _missed_nights(source: Source) -> list[str]:

@@ -8,7 +8,8 @@ from optout.reports.document import Section, Table, columns
 from optout.reports.source import Source
 
 BY_SYSTEM = columns(
-    ("metric", "Promise", "word"), "system", ("target", "Target"), ("value", "Figure", "value"),
+    ("metric", "Promise", "word"), "system", ("target", "Target", "target"),
+    ("value", "Figure", "value"),
     ("numerator", "Of it", "count"), ("denominator", "Out of", "count"),
     ("status", "Status", "status"), ("note", "Note"),
 )  # fmt: skip

@@ -128,21 +128,27 @@ class Paper(FPDF):
             self._font(size)
             for row in rows[:80]:
                 text = row[place].text
-                scale = 0.78 if row[place].is_key else 1.0
+                scale = 0.82 if row[place].is_key else 1.0
                 most = max(most, self.get_string_width(self.plain(text)) * scale)
             wanted.append(most + 2 * _PAD + 0.4)
-        return self._squeeze(wanted)
+        keys = {n for n, cell in enumerate(rows[0]) if cell.is_key} if rows else set()
+        return self._squeeze(wanted, keys)
 
-    def _squeeze(self, wanted: list[float]) -> list[float]:
-        """The widest columns give way first."""
+    def _squeeze(self, wanted: list[float], keys: set[int]) -> list[float]:
+        """The widest columns give way first, but keys, which have to be copied, last."""
         room = self.epw
         total = sum(wanted)
         if total <= room:
             return [w + (room - total) * w / total * 0.35 for w in wanted]
         limit = room
-        while sum(min(w, limit) for w in wanted) > room and limit > _LEAST:
+
+        def widths() -> list[float]:
+            return [w if n in keys else min(w, limit) for n, w in enumerate(wanted)]
+
+        while sum(widths()) > room and limit > _LEAST:
             limit -= 0.5
-        return [min(w, limit) * min(1, room / sum(min(w, limit) for w in wanted)) for w in wanted]
+        scale = min(1.0, room / sum(widths()))
+        return [w * scale for w in widths()]
 
     def _head(self, head: Sequence[Cell], widths: Sequence[float], size: float) -> None:
         height = self._height(head, widths, size, bold=True)
