@@ -113,6 +113,12 @@ class SlowClocks:
             and i["occurred_from"] == release["occurred_from"]
         ]  # fmt: skip
         night = min(same)
+        if any(
+            c["system"] == release["system"] and c["category"] == category
+            and c["occurred_at"] > release["occurred_at"] and c["night"] <= night
+            for c in self.said(release["contact_key"], "opted_out")
+        ):  # fmt: skip
+            return False  # that is what it shows
         return any(
             o["system"] == release["system"] and o["category_outs"] & bit
             and o["night_from"] <= night and (o.get("night_to") is None or o["night_to"] > night)

@@ -76,7 +76,7 @@ SELECT
 FROM told;
 
 -- The person's own opt-ins; a release of everything spares what the releasing system still showed as
--- opted out when it was recorded (docs/adr/0002).
+-- opted out when it was recorded (docs/adr/0002), unless it tells of an opt-out since.
 CREATE OR REPLACE TEMP TABLE clk_release AS
 WITH own AS (
     SELECT contact_key, bit, system, occurred_at, occurred_from, min(night) AS night
@@ -93,6 +93,14 @@ kept AS (
       AND o.night_from <= i.night AND (o.night_to IS NULL OR o.night_to > i.night)
     GROUP BY i.contact_key, i.system, i.occurred_at, i.occurred_from
 ),
+since AS (
+    SELECT i.contact_key, i.system, i.occurred_at, i.occurred_from, bit_or(c.bit) AS later
+    FROM own AS i
+    JOIN clk_known AS c
+        ON c.contact_key = i.contact_key AND c.system = i.system AND c.new_state = 'opted_out'
+    WHERE i.bit = 0 AND c.bit <> 0 AND c.night <= i.night AND c.occurred_at > i.occurred_at
+    GROUP BY i.contact_key, i.system, i.occurred_at, i.occurred_from
+),
 suppressed AS (
     SELECT s.contact_key, bit_or(c.bit) AS kept
     FROM core.suppression AS s
@@ -101,8 +109,14 @@ suppressed AS (
 )
 SELECT
     i.*,
-    CASE WHEN i.bit = 0 THEN coalesce(k.kept, 0) | coalesce(s.kept, 0) ELSE 0 END AS kept
+    CASE WHEN i.bit = 0
+         THEN coalesce(k.kept, 0) - (coalesce(k.kept, 0) & coalesce(n.later, 0))
+              | coalesce(s.kept, 0)
+         ELSE 0 END AS kept
 FROM own AS i
+LEFT JOIN since AS n
+    ON n.contact_key = i.contact_key AND n.system = i.system AND n.occurred_at = i.occurred_at
+   AND n.occurred_from = i.occurred_from
 LEFT JOIN suppressed AS s ON s.contact_key = i.contact_key
 LEFT JOIN kept AS k
     ON k.contact_key = i.contact_key AND k.system = i.system AND k.occurred_at = i.occurred_at
