@@ -176,7 +176,7 @@ def best_possible(factors: Floats, deliveries: int, *, seed: int = 77) -> float:
     rng = np.random.default_rng(seed)
     length, mean = len(factors), deliveries * BASE_RATE
     weights = np.log(factors)
-    quiet = _weigh(rng.binomial(deliveries, BASE_RATE, (16_000, 400 + length)), weights)
+    quiet = _weigh(rng.binomial(deliveries, BASE_RATE, (10_000, 400 + length)), weights)
     power_at = _weigh(_changed(rng, factors, deliveries), weights)
     step = float(weights[-1])
     least = float(weights.sum()) * mean
@@ -191,9 +191,9 @@ def best_possible(factors: Floats, deliveries: int, *, seed: int = 77) -> float:
 
 
 def _changed(rng: np.random.Generator, factors: Floats, deliveries: int) -> Floats:
-    """200,000 times: the nights before the change that still weigh, and those after it."""
+    """100,000 times: the nights before the change that still weigh, and those after it."""
     all_factors = np.concatenate([np.ones(len(factors) - 1), factors])
-    return rng.binomial(deliveries, BASE_RATE * all_factors, (200_000, len(all_factors)))
+    return rng.binomial(deliveries, BASE_RATE * all_factors, (100_000, len(all_factors)))
 
 
 def _weigh(counts: NDArray[np.int64] | Floats, weights: Floats) -> Floats:

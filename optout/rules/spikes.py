@@ -12,6 +12,7 @@ false pages among all series.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ class Nights:
 
 
 @dataclass(frozen=True)
-class Test:
+class Tail:
     """One upper tail of every series."""
 
     window: int
@@ -68,7 +69,7 @@ class Verdicts:
     """What is said of each series tonight."""
 
     baseline: Baseline
-    tests: tuple[Test, ...]
+    tests: tuple[Tail, ...]
     """In the order of `WINDOWS`."""
     dead_nights: NDArray[np.int64]
     """The least window without one opt-out where there should have been many; 0: the feed lives."""
@@ -102,18 +103,23 @@ def judge(nights: Nights, rules: DetectionRules, spreads: Floats | None = None) 
             count >= prediction.expected + rules.min_excess
         )
         fires = is_tested & is_large & (p_value <= alphas[window])
-        tests.append(Test(window, count, prediction, p_value, alphas[window], is_tested, fires))
-    dead = np.ones(len(nights.opt_outs))
-    dead_nights = np.zeros(len(dead), dtype=np.int64)
+        tests.append(Tail(window, count, prediction, p_value, alphas[window], is_tested, fires))
+    return Verdicts(baseline, tuple(tests), *_silence(tests, rules))
+
+
+def _silence(tests: Sequence[Tail], rules: DetectionRules) -> tuple[NDArray[np.int64], Floats]:
+    """The least window of each series whose silence chance cannot explain, and the chance of it."""
+    chance = np.ones(len(tests[0].opt_outs))
+    nights = np.zeros(len(chance), dtype=np.int64)
     for test in tests:
         none = np.where(test.is_tested & (test.opt_outs == 0), test.prediction.none(), 1.0)
-        is_first = (dead_nights == 0) & (none <= rules.alpha * _DEAD_SHARE)
-        dead_nights = np.where(is_first, test.window, dead_nights)
-        dead = np.where(is_first, none, dead)
-    return Verdicts(baseline, tuple(tests), dead_nights, dead)
+        is_first = (nights == 0) & (none <= rules.alpha * _DEAD_SHARE)
+        nights = np.where(is_first, test.window, nights)
+        chance = np.where(is_first, none, chance)
+    return nights, chance
 
 
-def least_that_fires(test: Test, rules: DetectionRules) -> Floats:
+def least_that_fires(test: Tail, rules: DetectionRules) -> Floats:
     """The smallest count of each series that would have fired: found by halving."""
     expected = test.prediction.expected
     least = np.maximum(rules.effect(test.window) * expected, expected + rules.min_excess)

@@ -19,7 +19,7 @@ from scipy.special import gammaln
 Floats = NDArray[np.float64]
 _CHUNK = 32
 _NEGLIGIBLE = 1e-8
-"""A tail is summed until its last term is below this part of it."""
+"""A tail is summed until what is left of it, by the ratio of its last terms, is below this part."""
 
 
 class _Law(NamedTuple):
@@ -96,7 +96,8 @@ def _sum(x: Floats, law: _Law, *, upwards: bool) -> Floats:
         product = np.cumprod(ratio, axis=1)
         total[active] += term * (1.0 + product[:, :-1].sum(axis=1))
         term = term * product[:, -1]
-        goes_on = term > _NEGLIGIBLE * total[active]
+        rest = term * ratio[:, -1]
+        goes_on = rest > _NEGLIGIBLE * total[active] * (1.0 - ratio[:, -1])
         at = (at + _CHUNK if upwards else at - _CHUNK)[goes_on]
         active, term = active[goes_on], term[goes_on]
     return total

@@ -29,6 +29,7 @@ LEFT JOIN named AS n ON n.domain = p.domain;
 CREATE OR REPLACE TEMP TABLE spk_tells AS
 SELECT system, bool_or(kind = 'delivered') AS tells_deliveries
 FROM core.mail_event
+WHERE night > $from_night - 60
 GROUP BY system;
 
 CREATE OR REPLACE TEMP TABLE spk_mail AS
@@ -42,7 +43,8 @@ FROM core.mail_event AS m
 JOIN spk_night AS n ON m.occurred_at > n.after_at AND m.occurred_at <= n.cutoff_at
 JOIN spk_tells AS t ON t.system = m.system
 LEFT JOIN core.campaign AS c ON c.system = m.system AND c.campaign_id = m.campaign_id
-WHERE m.kind IN ('sent', 'delivered', 'bounced', 'dropped') AND NOT m.transactional;
+WHERE m.kind IN ('sent', 'delivered', 'bounced', 'dropped') AND NOT m.transactional
+  AND m.occurred_at > (SELECT min(after_at) FROM spk_night);
 
 -- Beside what is said to the hub stands the mail of all systems.
 INSERT INTO spk_mail

@@ -10,6 +10,7 @@ JOIN core.mail_event AS m
    AND m.kind IN ('sent', 'delivered') AND m.time_kind = 'source' AND NOT m.transactional
    AND m.occurred_at >= a.occurred_at - INTERVAL 1 DAY AND m.occurred_at <= a.occurred_at
 WHERE a.night = $night AND a.time_kind = 'source'
+  AND m.occurred_at > (SELECT min(after_at) FROM spk_night) - INTERVAL 1 DAY
 GROUP BY a.opt_out_id;
 
 WITH act AS (
