@@ -33,6 +33,8 @@ from optout.alerts.settings import AlertsTable
 from optout.alerts.state import AlertState
 
 CHANNEL_FAILED = "channel_failed"
+NOT_NIGHTLY = (Family.RUN, Family.DELIVERY)
+COLLECTED_WITHIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Evaluator:
             ticket=timedelta(hours=table.repeat_ticket_hours),
         )
         self._promises = {rule.name: rule.promise for rule in rules}
+        self._families = {r.name: r.family for r in rules if r.family not in NOT_NIGHTLY}
 
     def evaluate(self, facts: Facts, families: Sequence[Family], at: Night) -> Told:
         """Judge the families' rules on the facts and write what follows.
@@ -201,7 +204,8 @@ class Evaluator:
                 self._state.save(after_telling(rider, at.now, leads=False))
             opened += notice.reason is Reason.OPENED
             repeated += notice.reason is not Reason.OPENED
-        self._tell_digest(at)
+        if not self._is_collecting(at.now):
+            self._tell_digest(at)
         return Told(opened, repeated)
 
     def _target(self, alert: Alert) -> Target:
@@ -213,7 +217,18 @@ class Evaluator:
 
     def _notices(self, at: Night) -> list[Notice]:
         alerts = self._state.alerts(only_open=True)
+        if self._is_collecting(at.now):
+            alerts = [a for a in alerts if a.key.rule not in self._families]
         return plan(alerts, self._silenced(alerts, at.now), self._policy, at.now)
+
+    def _is_collecting(self, now: datetime) -> bool:
+        """Whether families are still at the newest night: what one cause did to several of them
+        shall be one notice. Bounded, so that a sensor that is off or fails holds nobody up."""
+        known = self._state.evaluations()
+        newest = max((night for night, _ in known.values()), default=None)
+        times = [at for night, at in known.values() if night == newest]
+        are_behind = any(known.get(f, (None, now))[0] != newest for f in self._families.values())
+        return bool(times) and are_behind and now - min(times) < COLLECTED_WITHIN
 
     def _silenced(self, alerts: Sequence[Alert], now: datetime) -> frozenset[str]:
         silences = self._state.silences(now)

@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 
 from optout.alerts.life import Alert, State, Told
-from optout.alerts.rule import Condition, Severity
+from optout.alerts.rule import Condition, Family, Severity
 from optout.errors import LockedError, StorageError, WarehouseError
 from optout.files import make_dir
 
@@ -198,6 +198,14 @@ class AlertState:
             return None
         night = rows[0]["night"]
         return (date.fromisoformat(night) if night else None), rows[0]["token"]
+
+    def evaluations(self) -> dict[Family, tuple[date, datetime]]:
+        """The night that each family judged last, and when it did."""
+        rows = self._rows("SELECT * FROM evaluation WHERE night IS NOT NULL")
+        return {
+            Family(row["family"]): (date.fromisoformat(row["night"]), moment(row["evaluated_at"]))
+            for row in rows
+        }
 
     def set_evaluated(self, family: str, night: date | None, token: str, now: datetime) -> None:
         """Remember what a family has judged."""

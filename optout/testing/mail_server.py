@@ -114,7 +114,9 @@ class _Smtp(socketserver.StreamRequestHandler):
         server = self.mail_server
         self._say("354 go on")
         lines = []
-        while (line := self.rfile.readline()) not in (b".\r\n", b""):
+        while (line := self.rfile.readline()) != b".\r\n":
+            if not line:
+                return False  # cut off: a mail without its end is none
             lines.append(line.removeprefix(b"."))
         if server.refusals and server.refusals[0][0] == ".":
             self._say(server.refusals.popleft()[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -120,13 +121,28 @@ class Installation:
 
     def publish(self, tell: Callable[[Ledger], None]) -> None:
         """Replace the published copy by one with these facts, as a night does."""
-        target = self.folder / "data" / "published" / "optout.duckdb"
-        make_dir(target.parent)
-        fresh = target.with_suffix(".new")
-        with duckdb.connect(str(fresh), config={"threads": 1}) as con:
-            migrate(con)
-            tell(Ledger(con))
-        fresh.replace(target)
+        fresh = make_dir(self.folder / "data" / "published") / "optout.new"
+        write_copy(fresh, tell)
+        fresh.replace(fresh.with_suffix(".duckdb"))
+
+    def publish_file(self, copy: Path) -> None:
+        """The same with a copy that was written before."""
+        fresh = make_dir(self.folder / "data" / "published") / "optout.new"
+        shutil.copyfile(copy, fresh)
+        fresh.replace(fresh.with_suffix(".duckdb"))
+
+
+def write_copy(path: Path, tell: Callable[[Ledger], None]) -> Path:
+    """A published copy with these facts."""
+    with duckdb.connect(str(path), config={"threads": 1}) as con:
+        migrate(con)
+        tell(Ledger(con))
+    return path
+
+
+@pytest.fixture(scope="session")
+def copy_of() -> Callable[[Path, Callable[[Ledger], None]], Path]:
+    return write_copy
 
 
 def install(folder: Path, alerts: str = "", environ: dict[str, str] | None = None) -> Installation:

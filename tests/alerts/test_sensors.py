@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from optout.alerts.rules import RULES
 from optout.alerts.service import NIGHTLY, Alerting
-from optout.testing.ledger import Ledger
+from optout.testing.ledger import START, Ledger
 from orchestration.resources import ProjectResource
 from orchestration.sensors import build_sensors
 from orchestration.sensors.nightly import SENSORS
@@ -36,9 +36,9 @@ def bad(facts: Ledger) -> None:
     facts.drift("unhonoured_opt_out", "mailchimp", range(3), tonight)
 
 
-def tick(place: Any, name: str) -> str:
+def tick(place: Any, name: str, now: datetime = NOW) -> str:
     (sensor,) = (s for s in build_sensors() if s.name == name)
-    resource = ProjectResource(config_file=str(place.config), now=NOW.isoformat())
+    resource = ProjectResource(config_file=str(place.config), now=now.isoformat())
     with dg.build_sensor_context(resources={"project": resource}) as context:
         answer = sensor(context)
     assert isinstance(answer, dg.SkipReason)
@@ -69,14 +69,37 @@ def test_a_sensor_judges_its_own_rules_and_each_copy_once(place: Any) -> None:
     """Five sensors that each judge everything tell everything five times."""
     assert tick(place, "sync_drift_sensor") == "Nothing new."
     place.publish(bad)
-    assert tick(place, "sync_drift_sensor").startswith("Judged night 2026-09-01: 1 new")
-    assert told(place) == ["unhonoured_opt_out"]
+    assert tick(place, "sync_drift_sensor").startswith("Judged night 2026-09-01")
     assert tick(place, "sync_drift_sensor") == "Nothing new."
-    tick(place, "extraction_health_sensor")
-    assert told(place) == ["unhonoured_opt_out", "extraction_incomplete"]
     for name in SENSORS:
         tick(place, name)
-    assert len(told(place)) == 2
+    assert told(place) == ["unhonoured_opt_out", "extraction_incomplete"]
+    for name in SENSORS:
+        assert tick(place, name) == "Nothing new."
+
+
+def test_one_cause_that_several_sensors_see_is_told_once(place: Any) -> None:
+    """The drift sensor and the deadline sensor would page one after the other."""
+
+    def mailed(facts: Ledger) -> None:
+        bad(facts)
+        facts.send("mailchimp", 1, START)
+
+    place.publish(mailed)
+    for name in SENSORS:
+        assert told(place) == []
+        tick(place, name)
+    assert told(place) == ["breach", "extraction_incomplete"]
+
+
+def test_a_sensor_that_is_off_holds_up_the_others_for_minutes_only(place: Any) -> None:
+    """Whoever switches one off must not switch all off."""
+    place.publish(bad)
+    tick(place, "sync_drift_sensor")
+    tick(place, "sync_drift_sensor", NOW + timedelta(minutes=4))
+    assert told(place) == []
+    tick(place, "sync_drift_sensor", NOW + timedelta(minutes=5))
+    assert told(place) == ["unhonoured_opt_out"]
 
 
 def test_a_tick_without_news_takes_milliseconds_beside_a_writer(place: Any) -> None:

@@ -43,7 +43,8 @@ class Worker:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "optout.testing.killable"],
+            # Libraries keep idle threads; the children that are forked use none of them.
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "optout.testing.killable"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -74,6 +75,7 @@ def worker() -> Iterator[Worker]:
 def test_a_kill_at_any_step_loses_nothing_and_tells_nothing_twice(
     worker: Worker,
     installation: Callable[..., Any],
+    copy_of: Callable[..., Path],
     channels: Callable[..., str],
     certificate: tuple[Path, ssl.SSLContext],
     tmp_path: Path,
@@ -82,14 +84,16 @@ def test_a_kill_at_any_step_loses_nothing_and_tells_nothing_twice(
 ) -> None:
     """A lost page is a person mailed against their will; a doubled one is a muted channel."""
 
+    copies = [copy_of(tmp_path / f.__name__, f) for f in (first_night, second_night)]
+
     def play(name: str, kills: tuple[int, int]) -> tuple[dict[str, Any], list[int]]:
         with Receiver() as receiver, MailServer(certificate[1], password="p") as mail:
             environ = receiver.environ() | {"MAIL_PASSWORD": "p"}
             alerts = channels(receiver, mail, certificate[0])
             place = installation(tmp_path / name, alerts, environ)
             steps = []
-            for facts, now, kill in zip((first_night, second_night), NIGHTS, kills, strict=True):
-                place.publish(facts)
+            for copy, now, kill in zip(copies, NIGHTS, kills, strict=True):
+                place.publish_file(copy)
                 told = worker.run(place.config, now, place.environ, kill)
                 assert os.waitstatus_to_exitcode(told["status"]) == (-signal.SIGKILL if kill else 0)
                 if kill:
