@@ -8,7 +8,7 @@ from optout.reports.source import Source
 
 PREFERENCES = columns(
     ("category", "Category", "word"), ("state", "State", "word"), ("people", "People", "count"),
-    ("share", "Share", "share"), ("change", "Since the first night of the month", "count"),
+    ("share", "Share", "share"), ("change", "Since the first night of the month", "change"),
 )  # fmt: skip
 AUDIENCE = columns(
     ("category", "Category", "word"), ("status", "Status", "word"), ("people", "People", "count"),

@@ -20,7 +20,8 @@ class Column:
     name: str
     title: str
     kind: str = "text"
-    """text | count | share | hours | date | time | status | key | value (by the row's `unit`)."""
+    """text | word | target | count | change | share | hours | date | time | status | key | value
+    (in what the row's metric is counted)."""
 
 
 @dataclass(frozen=True)

@@ -53,4 +53,4 @@ def cell(row: dict[str, Any], column: Column) -> str:
 
 def is_number(column: Column) -> bool:
     """Whether its values stand on the right."""
-    return column.kind in ("count", "share", "hours", "value")
+    return column.kind in ("count", "change", "share", "hours", "value")

@@ -96,6 +96,7 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "count": lambda v: f"{v:,.0f}",
+    "change": lambda v: f"{v:+,.0f}" if v else "0",
     "share": lambda v: share(float(v)),
     "hours": lambda v: hours(float(v)),
     "time": lambda v: str(v).replace("T", " ")[:_TIME_END],
