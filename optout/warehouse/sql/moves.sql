@@ -1,5 +1,5 @@
--- People whose opt-out a system no longer shows, though it did the night before: by who did it. Only
--- of people of whom the system still has a record: one that is gone sends nothing.
+-- People whose opt-out a system no longer shows, though it did the night before, and of whom it says
+-- in or would send instead: by who did it. Whoever was archived or deleted has not moved.
 DELETE FROM audit.move WHERE night = $night;
 
 INSERT INTO audit.move
@@ -14,13 +14,14 @@ shown AS (
                     THEN o.outs ELSE 0 END) AS before,
         bit_or(CASE WHEN o.night_from <= $night AND (o.night_to IS NULL OR o.night_to > $night)
                     THEN o.outs ELSE 0 END) AS after,
-        bool_or(o.present AND o.night_from <= $night AND (o.night_to IS NULL OR o.night_to > $night)) AS is_present
+        bit_or(CASE WHEN o.present AND o.night_from <= $night AND (o.night_to IS NULL OR o.night_to > $night)
+                    THEN o.ins | o.sends ELSE 0 END) AS in_now
     FROM core.observation AS o
     JOIN touched AS t ON t.system = o.system AND t.contact_key = o.contact_key
     GROUP BY o.system, o.contact_key
 ),
 moved AS (
-    SELECT system, contact_key FROM shown WHERE is_present AND (before & ~after) <> 0
+    SELECT system, contact_key FROM shown WHERE (before & ~after & in_now) <> 0
 ),
 told AS (
     SELECT
