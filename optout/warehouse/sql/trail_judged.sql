@@ -56,8 +56,8 @@ WHERE NOT l.is_phantom AND l.old IS NOT NULL
   );
 
 -- An entry that cannot be read stands for the changes of one moment that have no other: those after
--- as many readable entries as stand before it, first those that became known in the same night; then
--- whatever else did. A field that cannot be read at all stands for every one.
+-- as many readable entries as stand before it and that became known in the same night; else for what
+-- has the one or the other. A field that cannot be read at all stands for every one.
 CREATE OR REPLACE TEMP TABLE trail_lacking AS
 SELECT
     u.unit_id, u.system, u.holder, f.bit, u.night,
@@ -103,23 +103,6 @@ INSERT INTO trail_stands_for
 SELECT n.system, n.holder, n.position, n.categories, l.unit_id
 FROM (
     SELECT *, row_number() OVER (
-        PARTITION BY system, holder, slot ORDER BY position, categories) AS nth
-    FROM trail_entry_unread AS e
-    WHERE position IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM trail_stands_for AS k
-        WHERE k.system = e.system AND k.holder = e.holder AND k.position = e.position
-          AND k.categories = e.categories)
-) AS n
-JOIN (
-    SELECT *, dense_rank() OVER (PARTITION BY system, holder, slot ORDER BY order_at) AS nth
-    FROM trail_lacking WHERE unit_id NOT IN (SELECT unit_id FROM trail_stands_for)
-) AS l USING (system, holder, slot, nth)
-WHERE n.categories = 0 OR l.bit IS NULL OR (n.categories & l.bit) <> 0;
-
-INSERT INTO trail_stands_for
-SELECT n.system, n.holder, n.position, n.categories, l.unit_id
-FROM (
-    SELECT *, row_number() OVER (
         PARTITION BY system, holder, night ORDER BY position, categories) AS nth
     FROM trail_entry_unread AS e
     WHERE position IS NOT NULL AND NOT EXISTS (
@@ -131,6 +114,23 @@ JOIN (
     SELECT *, dense_rank() OVER (PARTITION BY system, holder, night ORDER BY order_at) AS nth
     FROM trail_lacking WHERE unit_id NOT IN (SELECT unit_id FROM trail_stands_for)
 ) AS l USING (system, holder, night, nth)
+WHERE n.categories = 0 OR l.bit IS NULL OR (n.categories & l.bit) <> 0;
+
+INSERT INTO trail_stands_for
+SELECT n.system, n.holder, n.position, n.categories, l.unit_id
+FROM (
+    SELECT *, row_number() OVER (
+        PARTITION BY system, holder, slot ORDER BY position, categories) AS nth
+    FROM trail_entry_unread AS e
+    WHERE position IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM trail_stands_for AS k
+        WHERE k.system = e.system AND k.holder = e.holder AND k.position = e.position
+          AND k.categories = e.categories)
+) AS n
+JOIN (
+    SELECT *, dense_rank() OVER (PARTITION BY system, holder, slot ORDER BY order_at) AS nth
+    FROM trail_lacking WHERE unit_id NOT IN (SELECT unit_id FROM trail_stands_for)
+) AS l USING (system, holder, slot, nth)
 WHERE n.categories = 0 OR l.bit IS NULL OR (n.categories & l.bit) <> 0;
 
 -- One that stands for nothing that is known is a change of its own.
