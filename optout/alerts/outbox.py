@@ -80,18 +80,13 @@ def channels_told(state: AlertState, dedup_key: str, episode: int) -> list[str]:
 
 
 def next_row(state: AlertState, now: datetime) -> Row | None:
-    """The oldest row that may be sent: nothing of the same alert waits before it in its channel,
-    and the channel is not resting after a failure."""
+    """The oldest row whose channel is not resting after a failure: what a channel did not take
+    stays the first in its row, so the notices of an alert keep their order."""
     row = state.con.execute(
         """
         SELECT o.seq, o.channel, o.dedup_key, o.episode, o.attempts, o.message
         FROM outbox AS o LEFT JOIN channel AS c ON c.name = o.channel
         WHERE o.done_at IS NULL AND (c.next_at IS NULL OR c.next_at <= ?)
-          AND NOT EXISTS (
-                SELECT 1 FROM outbox AS p
-                WHERE p.channel = o.channel AND p.dedup_key = o.dedup_key AND p.seq < o.seq
-                  AND p.done_at IS NULL
-          )
         ORDER BY o.seq LIMIT 1
         """,
         (stamp(now),),

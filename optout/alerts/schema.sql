@@ -77,7 +77,7 @@ CREATE TABLE outbox (
     error      TEXT,
     UNIQUE (dedup_key, action, revision, channel)
 ) STRICT;
-CREATE INDEX outbox_open ON outbox (channel, dedup_key, seq) WHERE done_at IS NULL;
+CREATE INDEX outbox_open ON outbox (seq) WHERE done_at IS NULL;
 
 -- How each channel fares.
 CREATE TABLE channel (
