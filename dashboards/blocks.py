@@ -11,7 +11,7 @@ from dashboards.frame import Frame
 Kind = Literal[
     "text", "code", "count", "percent", "night", "moment", "status", "read", "class", "nights",
     "seconds",
-    "hours", "title", "link",
+    "hours", "title", "links",
 ]  # fmt: skip
 
 

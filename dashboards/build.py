@@ -20,7 +20,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def build_site(project: Project, night: date | None = None) -> Built:
     Raises UsageError where no such night was published.
     """
     folder = project.published.parent
-    places = Places(alerts=project.data_dir / "alerts.sqlite", reports=folder / "reports")
+    places = Places(alerts=project.data_dir / "alerts.sqlite", reports=project.data_dir / "reports")
     with open_published(project.published, Context.of(project), night=night) as data:
         return build(data, folder / FOLDER, places)
 
@@ -78,7 +78,7 @@ def build(data: Published, site: Path, places: Places | None = None) -> Built:
     plotly_file = _plotly(site)
     fresh = Path(tempfile.mkdtemp(prefix=f".{data.night}.", dir=site))
     try:
-        _write_pages(data, fresh, places or Places(), plotly_file)
+        _write_pages(data, fresh, replace(places or Places(), site=site), plotly_file)
         _write_exports(data, fresh)
         write_atomic(fresh / _ORIGIN, _origin(data))
         with _alone(site):

@@ -24,7 +24,9 @@ class Places:
     alerts: Path | None = None
     """The alerts' own file."""
     reports: Path | None = None
-    """The folder of finished reports, a neighbour of the site's."""
+    """The archive of finished reports."""
+    site: Path | None = None
+    """The folder of the site, where the pages of other nights lie."""
 
 
 @dataclass(frozen=True)

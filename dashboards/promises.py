@@ -29,6 +29,8 @@ class Promise:
     step: str = ""
     """What to do where it is missed."""
     command: str = ""
+    also: tuple[str, ...] = ()
+    """Other promises that the same tile stands for."""
     query: str = ""
     """Where it is no metric of mart: the query with night, value, status, numerator, denominator,
     note."""
@@ -58,16 +60,19 @@ PROMISES = (
         "trail", "Audit trail", "audit_trail_completeness", "share", "trail.html#completeness",
         "Trail", "{n} of {d} changes have their full record", "= 100 %", 1.0,
         "Changes have no full record of who made them and when", "optout gaps",
+        also=("chain_intact",),
     ),
     Promise(
         "processing", "Opt-out processing, p95", "opt_out_processing_p95", "hours",
         "optouts.html#processing", "Opt-outs", "of {d} opt-outs in 30 days",
         "< 24 h", 24.0, "Opt-outs take effect too late: see which system is last", "",
+        also=("opt_out_processing_max", "overdue_opt_outs"),
     ),
     Promise(
         "violations", "Sends after an opt-out", "violations", "count",
         "violations.html#timeline", "Violations", "{n} sends", "= 0", 0.0,
         "Mail went out after an opt-out: each is evidence against you", "optout violations",
+        also=("violations_beyond_deadline",),
     ),
     Promise(
         "consent-sends", "Sends without proven consent", "sends_without_consent", "count",

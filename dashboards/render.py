@@ -75,7 +75,7 @@ def _asset(name: str) -> str:
 def time(value: datetime | None, zone: ZoneInfo) -> Markup:
     """A moment in the zone, with UTC where the pointer rests."""
     if value is None:
-        return Markup(words.NO_VALUE)  # noqa: S704 - a dash
+        return escape(words.NO_VALUE)
     return Markup('<time datetime="{}Z" title="{}">{}</time>').format(
         value.isoformat(timespec="seconds"), words.utc(value), words.moment(value, zone)
     )
@@ -112,13 +112,14 @@ def _content(value: Any, kind: str, zone: ZoneInfo) -> Markup:
     if kind in ("title", "class"):
         return escape(words.title(value))
     if value is None:
-        return Markup(words.NO_VALUE)  # noqa: S704 - a dash
+        return escape(words.NO_VALUE)
     if kind == "code":
         return Markup("<code>{}</code>").format(words.plain(str(value)))
     if kind == "moment":
         return time(value, zone)
     if kind == "night" and isinstance(value, date):
         return escape(words.day(value))
-    if kind == "link":
-        return Markup('<a href="{}">{}</a>').format(*value)
+    if kind == "links":
+        links = [Markup('<a href="{}">{}</a>').format(*pair) for pair in value]
+        return Markup(", ").join(links) or Markup(words.NO_VALUE)
     return escape(words.plain(str(value)))

@@ -8,6 +8,7 @@ from typing import Any
 from dashboards import words
 from dashboards.data import NotMeasured, Published
 from dashboards.frame import Frame
+from dashboards.page import figure_text
 from dashboards.promises import PROMISES, Promise
 
 TREND_NIGHTS = 30
@@ -23,19 +24,24 @@ class Standing:
     trend: Frame
     missed: tuple[dict[str, Any], ...] = ()
     """The figures of single systems that miss it, the worst first."""
+    also: tuple[dict[str, Any], ...] = ()
+    """The figures over all of the other promises that its tile stands for."""
 
     @property
     def status(self) -> str:
-        """Met only where it is met in every system and category: one of them that misses it is not
-        made good by the others."""
+        """Met only where it is met in every system and category, and so are the others of its tile:
+        one that misses it is not made good by the rest."""
         if self.row is None:
             return "unknown"
-        return "missed" if self.missed else str(self.row["status"])
+        found = {str(row["status"]) for row in (self.row, *self.also)}
+        if self.missed or "missed" in found:
+            return "missed"
+        return "unknown" if "unknown" in found else str(self.row["status"])
 
     @property
     def is_partly(self) -> bool:
-        """Whether some system misses it, and the figure over all does not."""
-        return bool(self.missed) and self.row is not None and self.row["status"] != "missed"
+        """Whether something misses it, and the figure over all does not."""
+        return self.row is not None and self.status == "missed" != self.row["status"]
 
     @property
     def is_promise(self) -> bool:
@@ -44,14 +50,18 @@ class Standing:
 
     @property
     def note(self) -> str:
-        """Why it is unknown, or where it is missed although it is met over all."""
+        """Why it is unknown, or where it is missed although it is not over all."""
         if self.row is None:
             return "not measured yet: this copy has no such figure"
-        told = words.plain(self.row["note"])
-        if self.is_partly:
-            said = f"{self.row['status']} over all, missed in {_places(self.missed)}"
-            told = f"{said}; {told}" if told else said
-        return told
+        told = [words.plain(self.row["note"])]
+        if self.is_partly and self.missed:
+            told.insert(0, f"{self.row['status']} over all, missed in {_places(self.missed)}")
+        told += [
+            f"{words.title(row['metric'])}: {figure_text(row)}, {row['status']}"
+            for row in self.also
+            if row["status"] != "met"
+        ]
+        return "; ".join(text for text in told if text)
 
 
 def standings(data: Published) -> list[Standing]:
@@ -80,7 +90,8 @@ def _standing(data: Published, promise: Promise) -> Standing:
     ]
     missed.sort(key=lambda r: (r["category"] is not None, -wrong(r), r["system"]))
     trend = data.trend(promise.metric, TREND_NIGHTS)
-    return Standing(promise, data.metric(promise.metric), trend, tuple(missed))
+    also = tuple(row for name in promise.also if (row := data.metric(name)) is not None)
+    return Standing(promise, data.metric(promise.metric), trend, tuple(missed), also)
 
 
 def _queried(data: Published, promise: Promise) -> Standing:

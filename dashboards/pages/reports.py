@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dashboards import words
 from dashboards.blocks import Block, Column, Empty, Section, Table
 from dashboards.data import Published
 from dashboards.frame import Frame
 from dashboards.page import Page, Places, section
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{4}-Q[1-4]|\d{4}-W\d{2}|\d{4}-\d{2}")
 _SHOWN_ROWS = 300
-_ENDINGS = (".html", ".pdf", ".csv", ".json")
+_FORMS = {"report.html": "page", "report.pdf": "PDF", "report.json": "JSON"}
 
 
 def build(data: Published, places: Places) -> Sequence[Section]:
@@ -23,65 +21,67 @@ def build(data: Published, places: Places) -> Sequence[Section]:
         section(
             "archive",
             "Reports",
-            lambda: _archive(data, places),
+            lambda: _archive(places),
             lead="Each states its period, which sources were complete, what could not be "
             "compared, and the head of the chain.",
         ),
         section(
             "nights",
             "Pages of earlier nights",
-            lambda: _nights(data),
-            lead="As they were built, unchanged.",
+            lambda: _nights(data, places),
+            lead="As they were built.",
         ),
     ]
 
 
-def _archive(data: Published, places: Places) -> list[Block]:
-    files = _files(places.reports, data)
-    if not files:
+def _archive(places: Places) -> list[Block]:
+    """`<data_dir>/reports/<kind>/<period>/`, as `optout.reports.archive` writes them."""
+    folders = sorted(
+        (f.parent for f in places.reports.glob("*/*/report.json")) if places.reports else (),
+        key=lambda f: (f.name, f.parent.name),
+        reverse=True,
+    )
+    if not folders:
         return [Empty("No report was written yet.", "Write one with", "optout report daily")]
-    rows = [
-        (
-            _period(file),
-            words.title(
-                file.parent.name if file.parent != places.reports else file.stem.split("-")[0]
-            ),
-            (f"../../{file.relative_to(places.reports.parent).as_posix()}", file.name),
-        )
-        for file in files[:_SHOWN_ROWS]
-        if places.reports
-    ]
     columns = (
         Column("period", "Period"),
-        Column("kind", "Report"),
-        Column("file", "File", "link"),
+        Column("kind", "Report", "title"),
+        Column("files", "Read", "links"),
+        Column("tables", "Tables", "links"),
     )
-    frame = Frame.of([c.name for c in columns], rows)
-    return [Table("reports-table", "Newest first", columns, frame, total=len(files))]
-
-
-def _files(folder: Path | None, data: Published) -> list[Path]:
-    """Reports up to the night, newest period first; a night's page lists what was there then."""
-    if folder is None or not folder.exists():
-        return []
-    found = [f for f in folder.rglob("*") if f.suffix in _ENDINGS and f.is_file()]
-    night = data.night.isoformat()
-    known = [f for f in found if _period(f)[:10] <= night or "-W" in f.name or "-Q" in f.name]
-    return sorted(known, key=lambda f: (_period(f), f.as_posix()), reverse=True)
-
-
-def _period(file: Path) -> str:
-    match = _DATE.search(file.name) or _DATE.search(file.as_posix())
-    return match[0] if match else words.NO_VALUE
-
-
-def _nights(data: Published) -> list[Block]:
-    columns = (Column("night", "Night", "night"), Column("pages", "Pages", "link"))
     rows = [
-        (row["night"], (f"../{row['night']}/index.html", f"{row['night']}/index.html"))
-        for row in data.frame("nights")
-        if row["night"] != data.night
+        (
+            folder.name,
+            folder.parent.name,
+            [(_link(folder / f, places), w) for f, w in _FORMS.items() if (folder / f).exists()],
+            [(_link(f, places), f.name) for f in sorted(folder.glob("*.csv"))],
+        )
+        for folder in folders[:_SHOWN_ROWS]
     ]
+    frame = Frame.of([c.name for c in columns], rows)
+    return [Table("reports-table", "The latest period first", columns, frame, total=len(folders))]
+
+
+def _link(file: Path, places: Places) -> str:
+    """From a page of any night, all of which lie one folder below the site's."""
+    start = (places.site or Path()).absolute() / "night"
+    return Path(os.path.relpath(file.absolute(), start)).as_posix()
+
+
+def _nights(data: Published, places: Places) -> list[Block]:
+    columns = (
+        Column("night", "Night", "night"),
+        Column("kind", "Run", "title"),
+        Column("pages", "Pages", "links"),
+    )
+    rows = []
+    for row in data.frame("nights"):
+        name = row["night"].isoformat()
+        if row["night"] == data.night:
+            continue
+        was_built = places.site is not None and (places.site / name).is_dir()
+        pages = [(f"../{name}/index.html", f"{name}/index.html")] if was_built else []
+        rows.append((row["night"], row["kind"], pages))
     rows.reverse()
     frame = Frame.of([c.name for c in columns], rows)
     return [Table("earlier", "Newest first", columns, frame, empty="This is the first night.")]

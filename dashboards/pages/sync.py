@@ -21,6 +21,7 @@ from dashboards.page import (
     since,
 )
 from dashboards.series import trend_plot
+from dashboards.triage import suspicion
 
 NIGHTS = 90
 _EACH = 20
@@ -257,8 +258,11 @@ def _causes(data: Published) -> list[Block]:
         Column("cells", "Cells", "count"),
         Column("people", "People", "count"),
         Column("oldest", "Oldest", "night"),
+        Column("first", "First suspicion"),
     )
-    frame = data.frame("drift_causes")
+    found = data.frame("drift_causes")
+    rows = [(*row, suspicion(record)) for row, record in zip(found.rows, found, strict=True)]
+    frame = Frame.of((*found.columns, "first"), rows)
     return [
         Table(
             "drift-causes", "The largest causes", columns, frame, empty="No disagreement is open."

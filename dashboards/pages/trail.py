@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboards import figures, words
-from dashboards.blocks import Block, Column, Empty, Section, Table
+from dashboards.blocks import Block, Column, Empty, Facts, Section, Table
 from dashboards.data import Published
 from dashboards.frame import Frame
-from dashboards.page import Page, Places, metric_facts, overall_facts, plot, section
+from dashboards.page import Page, Places, fact, metric_facts, overall_facts, plot, section
 from dashboards.series import trend_plot
 
 _SHOWN_ROWS = 100
@@ -152,14 +152,16 @@ def _chain(data: Published) -> list[Block]:
         Column("change_seq", "Last change", "count"),
         Column("link", "Head", "code"),
     )
+    row = data.metric("chain_intact")
     return [
+        *([Facts([fact(row, "The chain")])] if row is not None else []),
         Table(
             "heads",
             "Heads of the last nights",
             columns,
             data.frame("chain_heads"),
             empty="No head was written yet.",
-        )
+        ),
     ]
 
 
@@ -169,6 +171,6 @@ PAGE = Page(
     "Can it be shown who changed what, and when?",
     "Law",
     build,
-    metrics=("audit_trail_completeness", "trail_gaps"),
+    metrics=("audit_trail_completeness", "trail_gaps", "chain_intact"),
     exports={"gaps.csv": "trail_gaps"},
 )

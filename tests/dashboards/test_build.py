@@ -102,16 +102,17 @@ def test_pages_that_are_built_again_with_tonights_alerts_replace_their_forerunne
 ):
     """Two builds of the same data beside each other would ask which one counts."""
     first = build(data, tmp_path / "site")
-    report = tmp_path / "reports" / "daily" / "2026-11-20.html"
-    report.parent.mkdir(parents=True)
-    report.write_text("<p>a report</p>")
+    report = tmp_path / "reports" / "daily" / "2026-11-20"
+    report.mkdir(parents=True)
+    (report / "report.html").write_text("<p>a report</p>")
+    (report / "report.json").write_text("{}")
     second = build(data, tmp_path / "site", Places(reports=tmp_path / "reports"))
     assert second.folder != first.folder
     assert folders(tmp_path / "site") == {second.folder.name}
     assert (tmp_path / "site" / LATEST).resolve() == second.folder
     text = (second.folder / "reports.html").read_text(encoding="utf-8")
-    assert 'href="../../reports/daily/2026-11-20.html"' in text
-    assert (second.folder / "../../reports/daily/2026-11-20.html").exists()
+    assert 'href="../../reports/daily/2026-11-20/report.html"' in text
+    assert (second.folder / "../../reports/daily/2026-11-20/report.html").exists()
 
 
 def test_a_build_that_fails_leaves_the_last_good_pages_and_nothing_else(
