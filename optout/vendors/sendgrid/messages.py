@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from optout.errors import NotFound, PermissionMissing, UnexpectedAnswer
+from optout.errors import BrokenAnswer, NotFound, PermissionMissing, UnexpectedAnswer
 from optout.http.client import HttpClient
 from optout.http.parallel import ordered_map
 from optout.http.urls import quote_segment
@@ -64,7 +64,8 @@ class MessageLog(ABC):
         found = data.get("messages") if isinstance(data, dict) else None
         if isinstance(found, list) and all(isinstance(each, dict) for each in found):
             return found
-        raise UnexpectedAnswer("no list of messages", system=self.http.system, request=request)
+        # Both logs always tell a list: anything else is an error that came as a success.
+        raise BrokenAnswer("no list of messages", system=self.http.system, request=request)
 
 
 class EmailLogs(MessageLog):
