@@ -20,6 +20,7 @@ from optout.lock import run_lock
 from optout.project import Project
 from optout.rights.keys import check_key
 from optout.rights.pending import settle
+from optout.rights.retention import retain
 from optout.rights.suppression import recognise
 from optout.settings import Secrets, Settings
 from optout.trail.heads import write_head
@@ -164,6 +165,7 @@ def metrics(project: Project, con: DuckDBPyConnection, night: date) -> None:
 
 def publish(project: Project, con: DuckDBPyConnection) -> Path:
     """Replace the copy that people read, at once or not at all."""
+    retain(project, con)
     target = project.published
     fresh = target.with_suffix(".new")
     make_dir(target.parent)

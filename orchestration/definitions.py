@@ -13,11 +13,13 @@ from assets.dashboard import build_dashboard
 from assets.landing import build_landing
 from assets.publish import build_published
 from assets.raw import build_raw
+from assets.reports import build_reports
 from checks.build import build_checks
 from optout.clock import night_of, parse_now
 from optout.settings import DEFAULT_FILE, Settings, load_settings
 from orchestration.jobs import build_nightly_job, build_nightly_schedule
 from orchestration.resources import ProjectResource
+from orchestration.schedules import build_report_schedules
 from orchestration.sensors import build_sensors
 
 CONFIG_VARIABLE = "OPTOUT_CONFIG"
@@ -41,10 +43,11 @@ def build_definitions(config_file: Path, *, now: str = "") -> dg.Definitions:
             *build_audit(),
             *build_published(),
             build_dashboard(),
+            *build_reports(),
         ],
         asset_checks=build_checks(settings),
         jobs=[job],
-        schedules=[build_nightly_schedule(settings, job)],
+        schedules=[build_nightly_schedule(settings, job), *build_report_schedules(settings)],
         sensors=build_sensors(),
         resources=resources,
         executor=dg.in_process_executor,

@@ -43,7 +43,7 @@ def sections(source: Source, told: Standing) -> tuple[Section, ...]:
                           empty="No difference opened, closed or stands."),),
         ),
         Section(
-            "rows", "The changes", "Contact keys stand for people; `optout explain` tells more.",
+            "rows", "The changes", "Contact keys stand for people.",
             (), (source.table("change_rows", "In the order of the acts", ROWS,
                               "report_change_rows", empty="No change was recorded."),),
         ),

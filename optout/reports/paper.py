@@ -29,6 +29,8 @@ COLOURS = {
 _PLAIN = str.maketrans({"–": "-", "—": "-", "…": "...", "’": "'", "“": '"', "”": '"', "·": "-"})
 _MARGIN, _FOOT = 14.0, 18.0
 _PAD = 1.6
+_SECTION, _KEEP_SECTION, _KEEP_TABLE = 12, 48, 30
+"""From which size a heading is a section's; room that each kind needs below it."""
 _LEAST = 11.0
 
 
@@ -80,7 +82,7 @@ class Paper(FPDF):
 
     def heading(self, text: str, size: float) -> None:
         """A heading that does not stand alone at the end of a page."""
-        if self.get_y() > self.h - _FOOT - 30:
+        if self.get_y() > self.h - _FOOT - (_KEEP_SECTION if size >= _SECTION else _KEEP_TABLE):
             self.add_page()
         self.ln(size / 5)
         self._font(size, "B")

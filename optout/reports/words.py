@@ -71,7 +71,7 @@ def hours(value: float) -> str:
     """45 min, 7.5 h, 3.2 days."""
     if value == float("inf"):
         return "not yet"
-    if value < 1:
+    if round(value * 60) < 60:
         return f"{value * 60:.0f}{_SPACE}min"
     return f"{value:.1f}{_SPACE}h" if value < 72 else f"{value / 24:.1f}{_SPACE}days"
 
