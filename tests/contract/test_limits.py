@@ -17,6 +17,7 @@ from optout.sandbox.world.world import Plan
 from optout.testing.contract import LimitedAdapter, Reading, answer, read_once
 from optout.testing.nights import Bench, FakeTime
 from optout.vendors import VENDORS
+from optout.vendors.base import SystemConfig
 
 Faultless = Callable[[str], Reading]
 SHARE = 0.95
@@ -24,10 +25,12 @@ SHARE = 0.95
 
 
 def client_of(reading: Reading, vendor: str, **options: Any) -> HttpClient:
-    """A client with the connector's own limits."""
+    """A client with the limits that the connector keeps by default."""
     connector = reading.bench.connector(vendor)
-    http_options = VENDORS[vendor].http_options(connector.config, connector.context.token)
-    return HttpClient(vendor, connector.config.base_url, http_options, **options)
+    given = {name: getattr(connector.config, name) for name in SystemConfig.model_fields}
+    config = VENDORS[vendor].Config.model_validate(given)
+    http_options = VENDORS[vendor].http_options(config, connector.context.token)
+    return HttpClient(vendor, config.base_url, http_options, **options)
 
 
 def test_a_night_provokes_no_refusal(vendor: str, tmp_path: Path) -> None:
