@@ -246,7 +246,6 @@ def open_published(
     con = duckdb.connect(str(path), read_only=True)
     try:
         con.execute("SET TimeZone = 'UTC'")
-        con.execute("SET enable_progress_bar = false")
         yield Published(con, context or Context.guess(con), night)
     finally:
         con.close()

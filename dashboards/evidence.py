@@ -104,10 +104,7 @@ def _members(
     names = _periods(first, last)
     for file in sorted((published.parent / "reports").glob("*/*/*")):
         if file.parent.name in names:
-            yield (
-                f"reports/{file.parent.parent.name}/{file.parent.name}/{file.name}",
-                file.read_bytes(),
-            )
+            yield "/".join(("reports", *file.parts[-3:])), file.read_bytes()
 
 
 def _tables(

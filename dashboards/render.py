@@ -121,5 +121,5 @@ def _content(value: Any, kind: str, zone: ZoneInfo) -> Markup:
         return escape(words.day(value))
     if kind == "links":
         links = [Markup('<a href="{}">{}</a>').format(*pair) for pair in value]
-        return Markup(", ").join(links) or Markup(words.NO_VALUE)
+        return Markup(", ").join(links) or escape(words.NO_VALUE)
     return escape(words.plain(str(value)))
