@@ -39,7 +39,7 @@ def misfit(kind: str, row: Any) -> str | None:
         try:
             pa.array([getattr(row, field.name)], type=field.type)
         except MISFITS:
-            return field.name
+            return str(field.name)
     return None
 
 

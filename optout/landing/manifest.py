@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 
 from optout.errors import LandingError
 from optout.files import storage, storage_error, sync_dir, write_atomic
@@ -79,6 +81,9 @@ class Manifest:
         sync_dir(folder)
 
 
+_SHAPE = TypeAdapter(Manifest)
+
+
 def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest | None:
     """The manifest in a folder, None where there is none; raises LandingError if it is damaged."""
     path = folder / name
@@ -88,19 +93,20 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest | None:
 
 def _parse(path: Path, data: bytes) -> Manifest:
     try:
-        fields = orjson.loads(data)
-        fields["parts"] = tuple(_part(part) for part in fields["parts"])
-        return Manifest(**fields)
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        found = _SHAPE.validate_json(data, strict=True)
+        date.fromisoformat(found.night)
+        for moment in (found.cutoff_at, found.read_at, found.finished_at):
+            if moment is not None:
+                datetime.fromisoformat(moment)
+        if any(Path(part.file).name != part.file for part in found.parts):
+            raise ValueError("a part that lies elsewhere")
+        return found
+    except ValueError as error:
         place = "/".join(path.parts[-4:])
         raise LandingError(
             f"the landing file {place} is damaged ({type(error).__name__})",
             mend="Restore it from a back-up, or delete its folder and run the night again",
         ) from None
-
-
-def _part(fields: dict[str, Any]) -> Part:
-    return Part(**{**fields, "rewritten": tuple(fields.get("rewritten", ()))})
 
 
 def verify_part(folder: Path, part: Part) -> Path:

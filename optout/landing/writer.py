@@ -157,9 +157,11 @@ class StreamWriter:
         return Part(name, kind, table.num_rows, hashlib.sha256(data).hexdigest())
 
     def _table(self, kind: str, rows: list[Any]) -> pa.Table:
+        before = len(self._buffers["finding"])
         try:
             return self._typed(kind, rows)
         except MISFITS:
+            del self._buffers["finding"][before:]
             kept, findings = fitting(kind, rows)
             self._buffers["finding"].extend(findings)
             return self._typed(kind, kept) if kept else SCHEMAS[kind].empty_table()

@@ -20,7 +20,7 @@ _FRAMING = ("content-encoding", "content-length", "transfer-encoding")
 STRUCTURE = frozenset({
     "next", "prev", "self", "links", "href", "url", "urls", "paging", "after", "offset", "hasMore",
     "has-more", "position", "top", "meta", "_metadata", "total_items", "total", "queues", "data",
-    "items", "results", "included", "relationships", "ack_key", "count",
+    "items", "results", "included", "relationships", "ack_key", "count", "type",
 })  # fmt: skip
 """Keys by which answers hang together; the contract suite breaks them."""
 

@@ -137,7 +137,14 @@ def _envelope(api: SellApi, batch: Batch, item: Mapping[str, Any]) -> tuple[str,
     sync = meta.get("sync") if isinstance(meta, Mapping) else None
     if not isinstance(sync, Mapping) or not sync.get("ack_key"):
         raise api.unexpected(batch.request, "an item without an ack_key")
-    return str(item["meta"].get("type", "")).lower(), sync
+    kind, data = item["meta"].get("type"), item.get("data")
+    if not isinstance(kind, str) or not kind.strip():
+        raise api.unexpected(batch.request, "an item without a type")
+    # A record that has no name of its own would be taken for another, and this one for unchanged.
+    record_id = data.get("id") if isinstance(data, Mapping) else None
+    if isinstance(record_id, bool) or not isinstance(record_id, int | str) or record_id == "":
+        raise api.unexpected(batch.request, "an item without an id")
+    return kind.lower(), sync
 
 
 def _rank(data: Mapping[str, Any], sync: Mapping[str, Any]) -> tuple[int, float]:
