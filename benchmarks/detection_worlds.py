@@ -37,6 +37,13 @@ class World:
 
     opt_outs: Floats
     deliveries: Floats
+    known: Floats | None = None
+    """What was known of each night when it was judged, where opt-outs arrive late."""
+
+    @property
+    def tonight(self) -> Floats:
+        """What each night was judged by."""
+        return self.opt_outs if self.known is None else self.known
 
     @property
     def weekday(self) -> NDArray[np.int64]:
@@ -102,9 +109,9 @@ def _rows(seen: World, series: NDArray[np.int64], night: NDArray[np.int64]) -> N
     columns = night[:, None] + np.arange(HISTORY + 1)
     pick = (series[:, None], columns)
     all_of_them = np.ones(columns.shape, dtype=bool)
-    return Nights(
-        seen.opt_outs[pick], seen.deliveries[pick], seen.weekday[columns], all_of_them, all_of_them
-    )
+    counts = seen.opt_outs[pick]
+    counts[:, -1] = seen.tonight[series, columns[:, -1]]
+    return Nights(counts, seen.deliveries[pick], seen.weekday[columns], all_of_them, all_of_them)
 
 
 def _sums(values: Floats) -> Floats:
@@ -125,7 +132,8 @@ def _could_fire(seen: World, rules: DetectionRules) -> Bools:
         expected = rate * (sent[:, end] - sent[:, end - window])
         room = 1.0 if window == GUARD else 0.7
         least = np.maximum(rules.effect(window) * expected, expected + rules.min_excess) * room
-        result |= (count >= least) | ((count == 0) & (expected > 10))
+        is_silent = count - seen.opt_outs[:, end - 1] + seen.tonight[:, end - 1] == 0
+        result |= (count >= least) | (is_silent & (expected > 10))
     return result
 
 
@@ -133,7 +141,8 @@ def _simple_rules(seen: World) -> tuple[Bools, Bools]:
     """Three sigma of the nightly rates of the last 90 nights, and twice the base rate; both on
     nights with enough deliveries only."""
     has_mail = seen.deliveries >= RULES.min_deliveries
-    rate = np.where(has_mail, seen.opt_outs / np.maximum(seen.deliveries, 1.0), 0.0)
+    sent = np.maximum(seen.deliveries, 1.0)
+    rate = np.where(has_mail, seen.opt_outs / sent, 0.0)
     ones, first, second = _sums(has_mail * 1.0), _sums(rate), _sums(rate**2)
     end = np.arange(HISTORY, rate.shape[1])
     start = end - RULES.baseline_nights
@@ -141,7 +150,7 @@ def _simple_rules(seen: World) -> tuple[Bools, Bools]:
     mean = (first[:, end] - first[:, start]) / count
     variance = (second[:, end] - second[:, start]) / count - mean**2
     sigma = np.sqrt(np.maximum(variance * count / (count - 1.0), 0.0))
-    tonight, is_judged = rate[:, end], has_mail[:, end]
+    tonight, is_judged = (seen.tonight / sent)[:, end], has_mail[:, end]
     return is_judged & (tonight > mean + _SIGMAS * sigma), is_judged & (tonight >= _FIXED_RATE)
 
 

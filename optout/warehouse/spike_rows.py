@@ -80,7 +80,7 @@ class Writer:
         tests = self.verdicts.tests
         plain = SpikeRow(
             self.night, SpikeKind.TOO_LITTLE_TO_TELL, *series, self.night, 1,
-            int(tests[0].opt_outs[i]), int(tests[0].prediction.size[i]),
+            int(self.batch.nights.opt_outs[i, -1]), int(self.batch.nights.deliveries[i, -1]),
         )  # fmt: skip
         fired = [t for t in tests if t.fires[i]]
         tested = [t for t in tests if t.is_tested[i]]

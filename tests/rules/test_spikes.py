@@ -12,7 +12,7 @@ from scipy.stats import betabinom
 
 from optout.rules.detection import GUARD, WINDOWS, DetectionRules
 from optout.rules.scanners import Rush, is_scanner
-from optout.rules.spikes import Nights, judge, least_that_fires
+from optout.rules.spikes import Nights, judge, least_that_fires, with_echoes
 from optout.rules.spikes_baseline import SPREADS, learn
 from optout.rules.spikes_tail import no_event, upper_tail
 
@@ -194,6 +194,33 @@ def test_silence_is_a_dead_feed_as_soon_as_chance_cannot_explain_it():
     assert not judge(nights(data), RULES).pages.any()
     data[:, -4:] = 0
     assert (judge(nights(data), RULES).dead_nights == 4).all()
+
+
+def test_what_comes_after_a_mailing_belongs_to_its_night():
+    """Opt-outs of Monday after mail on Sunday would lower the rate and page in the sum."""
+    data = np.array([[9.0, 30, 2, 1, 4, 50]])
+    sent = np.array([[5000.0, 6000, 0, 100, 0, 4000]])
+    complete = np.ones(data.shape, bool)
+    found = with_echoes(nights(data, sent, complete=complete))
+    assert found.opt_outs.tolist() == [[9, 37, 0, 0, 0, 50]]
+    assert found.deliveries.tolist() == [[5000, 6100, 0, 0, 0, 4000]]
+    complete[0, 1] = False
+    kept = with_echoes(nights(data, sent, complete=complete))
+    assert kept.opt_outs.sum() == data.sum()
+    assert kept.opt_outs[0, 1] == 30
+
+
+def test_mail_at_weekends_only_is_judged_on_its_nights():
+    """A company that mails twice a week would never be judged, or page every Monday."""
+    rng = np.random.default_rng(6)
+    day = (np.arange(HISTORY + 1) - HISTORY) % 7
+    sent = np.tile(np.where(day >= 5, 20_000.0, 0.0), (20, 1))
+    sent[:, -1] = 20_000
+    data = rng.binomial(sent.astype(int), 0.0016) + np.where(day == 0, 8, 0)
+    data[:, -1] = 40
+    assert not judge(nights(data, sent), RULES).pages.any()
+    data[:, -1] = 90
+    assert judge(nights(data, sent), RULES).tests[0].fires.all()
 
 
 def test_more_series_get_a_smaller_part_of_the_budget():
