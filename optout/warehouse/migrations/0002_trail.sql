@@ -48,7 +48,7 @@ CREATE TABLE core.history_entry (
 -- bound that a dated piece of evidence lies in is evidence of the same act. Systems are never
 -- merged. The id is that of the piece that was recorded first: later evidence does not move it.
 CREATE VIEW core.act_evidence AS
-WITH dated AS (
+WITH dated AS NOT MATERIALIZED (
     SELECT
         *,
         row_number() OVER (
@@ -74,7 +74,7 @@ WITH dated AS (
         )
     )
 ),
-exact AS (
+exact AS NOT MATERIALIZED (
     SELECT
         first_value(change_id) OVER (
             PARTITION BY system, contact_key, category, new_state, burst, nth
@@ -87,41 +87,38 @@ SELECT act_id, change_id, system, contact_key, feed, time_kind, true AS is_exact
 FROM exact
 UNION ALL
 SELECT
-    coalesce(
-        (
-            SELECT arg_max(e.act_id, e.occurred_at)
-            FROM exact AS e
-            WHERE e.system = c.system AND e.contact_key = c.contact_key
-              AND e.category IS NOT DISTINCT FROM c.category AND e.new_state = c.new_state
-              AND e.occurred_at <= c.occurred_at
-              AND (c.occurred_from IS NULL OR e.occurred_at > c.occurred_from)
-        ),
-        c.change_id
-    ),
-    c.change_id, c.system, c.contact_key, c.feed, c.time_kind, false
+    coalesce(arg_max(e.act_id, e.occurred_at), c.change_id), c.change_id, any_value(c.system),
+    c.contact_key, any_value(c.feed), any_value(c.time_kind), false
 FROM core.change AS c
-WHERE c.time_kind <> 'source';
+LEFT JOIN exact AS e
+    ON e.contact_key = c.contact_key AND e.system = c.system
+   AND e.category IS NOT DISTINCT FROM c.category AND e.new_state = c.new_state
+   AND e.occurred_at <= c.occurred_at
+   AND (c.occurred_from IS NULL OR e.occurred_at > c.occurred_from)
+WHERE c.time_kind <> 'source'
+GROUP BY c.change_id, c.contact_key;
 
 -- Each act once, with what its best evidence says: a dated piece before a bound, then the one that
--- says who did it, then the one that was recorded first.
+-- says who did it, then the one that was recorded first. A person is asked for by contact key, which
+-- every part is grouped by: DuckDB then reads that person's changes only.
 CREATE VIEW core.act AS
 SELECT
-    e.act_id, c.system, c.contact_key, c.category, c.old_state, c.new_state, c.occurred_at,
+    e.act_id, c.system, e.contact_key, c.category, c.old_state, c.new_state, c.occurred_at,
     c.occurred_from, c.time_kind, c.received_at, c.effective_at, c.source, c.is_explicit,
     c.channel, c.actor, c.reason, c.campaign_id, c.recorded_at, c.night, e.evidence, e.feeds
 FROM (
     SELECT
-        a.act_id, count(*) AS evidence, list_sort(list(DISTINCT a.feed)) AS feeds,
+        a.act_id, a.contact_key, count(*) AS evidence, list_sort(list(DISTINCT a.feed)) AS feeds,
         arg_min(
             a.change_id,
             (CASE WHEN a.is_exact THEN 0 ELSE 1 END, CASE WHEN k.source = 'unknown' THEN 1 ELSE 0 END,
              k.change_seq)
         ) AS best_id
     FROM core.act_evidence AS a
-    JOIN core.change AS k ON k.change_id = a.change_id
-    GROUP BY a.act_id
+    JOIN core.change AS k ON k.change_id = a.change_id AND k.contact_key = a.contact_key
+    GROUP BY a.act_id, a.contact_key
 ) AS e
-JOIN core.change AS c ON c.change_id = e.best_id;
+JOIN core.change AS c ON c.change_id = e.best_id AND c.contact_key = e.contact_key;
 
 -- One row for each change of one field of one contact in one system, and whether the system's own
 -- record of it is complete (docs/metrics.md#audit_trail_completeness).
