@@ -17,7 +17,7 @@ from optout.errors import UsageError
 from optout.files import make_dir, sync_dir
 from optout.reports.periods import Period, Span, period_of
 
-_QUERIES = {
+QUERIES = {
     "figures.csv": "metrics_period",
     "nights.csv": "sources_period",
     "drift.csv": "drift_period",
@@ -25,6 +25,7 @@ _QUERIES = {
     "trail_gaps.csv": "trail_gaps",
     "chain_heads.csv": "chain_heads",
 }
+"""Table of the package → the query that fills it."""
 _FIXED = (1980, 1, 1, 0, 0, 0)
 """Members bear no clock, so that the same evidence gives the same file."""
 
@@ -60,20 +61,23 @@ def package(data: Published, published: Path, target: Path, first: date, last: d
     folders = {n: published / FOLDER / n.isoformat() for n in wanted}
     present = [n for n in wanted if folders[n].is_dir()]
     listed: dict[str, str] = {}
-    with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in _members(data, published, folders, present, first, last):
-            listed[name] = hashlib.sha256(content).hexdigest()
-            archive.writestr(_member(name), content)
-        told = {
-            "period": [first.isoformat(), last.isoformat()],
-            "nights_run": len(wanted),
-            "nights_with_pages": len(present),
-            "chain_head": data.chain_head,
-            "files": listed,
-        }
-        archive.writestr(_member("contents.json"), json.dumps(told, indent=1, sort_keys=True))
-    fresh.chmod(0o600)
-    fresh.replace(target)
+    try:
+        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in _members(data, published, folders, present, first, last):
+                listed[name] = hashlib.sha256(content).hexdigest()
+                archive.writestr(_member(name), content)
+            told = {
+                "period": [first.isoformat(), last.isoformat()],
+                "nights_run": len(wanted),
+                "nights_with_pages": len(present),
+                "chain_head": data.chain_head,
+                "files": listed,
+            }
+            archive.writestr(_member("contents.json"), json.dumps(told, indent=1, sort_keys=True))
+        fresh.chmod(0o600)
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
     sync_dir(target.parent)
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     missing = tuple(n for n in wanted if n not in present)
@@ -112,7 +116,7 @@ def _tables(
 ) -> Iterator[tuple[str, bytes]]:
     scratch = published / ".evidence.csv"
     try:
-        for name, query in _QUERIES.items():
+        for name, query in QUERIES.items():
             try:
                 data.export(query, scratch, first=first, last=last)
             except NotMeasured:

@@ -159,7 +159,7 @@ def _chain(data: Published) -> list[Block]:
             "heads",
             "Heads of the last nights",
             columns,
-            data.frame("chain_heads"),
+            data.frame("chain_heads", limit=14),
             empty="No head was written yet.",
         ),
     ]

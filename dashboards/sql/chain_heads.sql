@@ -3,4 +3,3 @@ SELECT night, links, change_seq, lower(hex(link)) AS link
 FROM core.chain_head
 WHERE night <= $night
 ORDER BY night DESC, links DESC
-LIMIT 14
