@@ -21,6 +21,12 @@ from optout.testing.outputs import Killed
 Faultless = Callable[[str], Reading]
 
 
+@pytest.fixture(autouse=True)
+def every_page_is_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a world this small would be read in one piece, and nothing ever resumed."""
+    monkeypatch.setattr("optout.landing.writer.BATCH_ROWS", 1)
+
+
 @pytest.fixture(scope="session")
 def right_tables(faultless: Faultless) -> Callable[[str], dict[str, list[str]]]:
     """What `core` and `audit` hold after the faultless night of one vendor."""

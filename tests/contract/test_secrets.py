@@ -61,6 +61,24 @@ def test_no_log_line_error_or_manifest_tells_who(
         caplog.clear()
 
 
+def test_no_request_that_fails_tells_whom_it_was_about(
+    vendor: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some paths hold an address, or the hash by which the vendor knows it."""
+    caplog.set_level(logging.DEBUG)
+    with Bench(tmp_path, PLAN) as bench:
+        # Every request but the repeated ones.
+        faults = [Fault(FaultKind.SERVER_ERROR, vendor, nth=2 * n + 1) for n in range(150)]
+        bench.sandbox.faults.plant(*faults)
+        read_once(bench, vendor)
+        secrets = personal(bench)
+    lines = list(told(caplog))
+    assert sum("the vendor failed" in line for line in lines) > 8
+    for line in lines:
+        assert "@" not in line
+        assert not [each for each in secrets if each in line.lower()]
+
+
 def test_findings_and_ids_tell_nobody(vendor: str, read: Read) -> None:
     """`core` keeps them for good: an unkeyed hash of an address is the address to who guesses."""
     reading = read(vendor, Fault(FaultKind.UNKNOWN_ENUM, vendor, times=None, rows=9))
