@@ -229,7 +229,7 @@ _NO_PLACE = ("insert a row", "exchange two people", "alter an address",
 """What shows at another row, or only in the head of a night."""
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(deed=st.sampled_from(sorted(_DEEDS)), place=st.integers(1, 6), turn=st.integers(1, 5))
 def test_whatever_is_done_to_the_trail_shows(deed: str, place: int, turn: int) -> None:
     """An auditor is handed a history that somebody mended by hand."""
