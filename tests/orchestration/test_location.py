@@ -16,6 +16,7 @@ from optout.errors import ConfigurationError
 from orchestration.definitions import build_definitions
 
 ROOT = Path(__file__).resolve().parents[2]
+GROUPS = ("landing", "raw", "core", "audit", "mart", "published", "reports")
 
 
 @pytest.fixture
