@@ -21,7 +21,7 @@ from optout.project import Project
 from optout.rights.keys import check_key
 from optout.rights.pending import settle
 from optout.rights.retention import retain
-from optout.rights.suppression import recognise
+from optout.rights.suppression import recognise, restore, write_outside
 from optout.settings import Secrets, Settings
 from optout.trail.heads import write_head
 from optout.trail.measure import measure_chain
@@ -85,6 +85,7 @@ def _plan(project: Project, night: date) -> Night:
     with project.warehouse.writer() as con:
         with transaction(con):
             check_key(con, project.key_only, project.now)
+            restore(con, project.data_dir)
         catch_up(project, con, before=night)
         memory = load.stream_memory(con, night)
         kind = "run" if night == project.tonight else "backfill"
@@ -166,6 +167,7 @@ def metrics(project: Project, con: DuckDBPyConnection, night: date) -> None:
 def publish(project: Project, con: DuckDBPyConnection) -> Path:
     """Replace the copy that people read, at once or not at all."""
     retain(project, con)
+    write_outside(con, project.data_dir)
     target = project.published
     fresh = target.with_suffix(".new")
     make_dir(target.parent)

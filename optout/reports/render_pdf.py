@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from optout.reports.document import Report, Table
+from collections.abc import Sequence
+
+from optout.reports.document import Report, Section, Table
 from optout.reports.paper import Cell, Paper
 from optout.reports.render_html import VERDICT, cell, is_number
 
@@ -17,15 +19,20 @@ def pdf(report: Report) -> bytes:
     made = f"{report.made_at[:16].replace('T', ' ')} UTC"
     paper = Paper(f"{report.title}, {report.period}", made, landscape=is_wide)
     _head(paper, report, made)
-    for section in report.sections:
+    draw(paper, report.sections)
+    _foot(paper, report)
+    return bytes(paper.output())
+
+
+def draw(paper: Paper, sections: Sequence[Section]) -> None:
+    """Sections one below the other."""
+    for section in sections:
         paper.heading(section.title, 13)
         for text in (section.lead, *section.paragraphs):
             if text:
-                paper.note(text, muted=text != section.lead)
+                paper.note(text, muted=False)
         for table in section.tables:
             _table(paper, table)
-    _foot(paper, report)
-    return bytes(paper.output())
 
 
 def _head(paper: Paper, report: Report, made: str) -> None:

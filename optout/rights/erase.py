@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from duckdb import DuckDBPyConnection
 
 from optout.address import Keyer
-from optout.errors import UsageError, WarehouseError
+from optout.errors import UsageError
 from optout.project import Project
 from optout.rights import files, landing
 from optout.rights.compact import compact
 from optout.rights.journal import Journal, Task
 from optout.rights.subject import Subject
-from optout.rights.suppression import suppress, suppressed
+from optout.rights.suppression import suppress, suppressed, write_outside
 from optout.rights.tables import erase_rows, records_of
 from optout.warehouse.connection import transaction
 from optout.warehouse.load import naive
@@ -43,6 +44,8 @@ class Erased:
     """Something was held, or was once."""
     is_suppressed: bool
     """A suppression record stood before."""
+    left: tuple[Path, ...] = ()
+    """Files of others that still name the person; empty: it is done."""
 
 
 def keyers_of(project: Project) -> tuple[Keyer, ...]:
@@ -97,11 +100,13 @@ def look(project: Project, task: Task) -> Erased:
 def carry_out(project: Project, task: Task, publish: Publish) -> Erased:
     """Do what is not done yet of a task; the caller holds the run lock.
 
-    Raises WarehouseError if the search at the end still finds the person somewhere: the journal
-    stays then, and the next run tries again.
+    Where the search at the end still finds the person, the journal stays and every run tries again.
     """
     subject = Subject.of(task.subject or "", keyers_of(project))
     journal = Journal(project.data_dir)
+    if task.left:
+        return _look_again(project, subject, task)
+    _refuse_second(journal, task)
     journal.write(task)
     with project.warehouse.writer() as con:
         holders = _holders(con, subject)
@@ -118,16 +123,34 @@ def carry_out(project: Project, task: Task, publish: Publish) -> Erased:
         task = journal.step_done(task, "record", counts)
     compact(project.warehouse.path)
     with project.warehouse.writer() as con:
+        write_outside(con, project.data_dir)
         publish(project, con)
-    left = files.remains(project.data_dir, subject, project.warehouse.path)
+    left = tuple(files.remains(project.data_dir, subject, project.warehouse.path))
     if left:
-        names = ", ".join(str(p.relative_to(project.data_dir)) for p in left[:5])
-        raise WarehouseError(
-            f"the erasure is not done: {names} still names the person",
-            mend="Remove these files, then run `optout erase --resume`",
+        journal.keep_open(task, tuple(str(p.relative_to(project.data_dir)) for p in left))
+    else:
+        journal.close()
+    return Erased(task.counts, holders, bool(task.counts), was, left)
+
+
+def _look_again(project: Project, subject: Subject, task: Task) -> Erased:
+    """Whether files that are not ours are gone. Nothing else: what vendors sent again since is no
+    remnant."""
+    paths = (project.data_dir / name for name in task.left)
+    left = tuple(p for p in paths if p.exists() and files.shows(p, subject))
+    if not left:
+        Journal(project.data_dir).close()
+    return Erased(task.counts, (), True, True, left)
+
+
+def _refuse_second(journal: Journal, task: Task) -> None:
+    """One task at a time: the journal holds one."""
+    open_task = journal.pending()
+    if open_task is not None and open_task.task_id != task.task_id:
+        raise UsageError(
+            "another erasure is open: files that are not optout's name that person",
+            mend="Remove them, then run `optout erase --resume`",
         )
-    journal.close()
-    return Erased(task.counts, holders, bool(task.counts), was)
 
 
 def _erase_landing(project: Project, subject: Subject, task: Task) -> dict[str, tuple[int, int]]:

@@ -37,6 +37,8 @@ class Task:
     done: tuple[str, ...] = ()
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Kind of file → (rows removed, rows blanked)."""
+    left: tuple[str, ...] = ()
+    """Files of others that still named the person when everything else was done."""
 
     @property
     def begun(self) -> datetime:
@@ -57,6 +59,7 @@ class Journal:
         try:
             fields: dict[str, Any] = orjson.loads(self._path.read_bytes())
             fields["done"] = tuple(fields["done"])
+            fields["left"] = tuple(fields["left"])
             fields["counts"] = {k: (v[0], v[1]) for k, v in fields["counts"].items()}
             if fields["categories"] is not None:
                 fields["categories"] = tuple(fields["categories"])
@@ -80,6 +83,10 @@ class Journal:
         after = replace(task, done=(*task.done, step), counts={**task.counts, **(counts or {})})
         self.write(after)
         return after
+
+    def keep_open(self, task: Task, left: tuple[str, ...]) -> None:
+        """Everything is done but for files that are not ours."""
+        self.write(replace(task, left=left))
 
     def close(self) -> None:
         """All is done; forgets the address."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from optout.project import Project
 from optout.rights import erase, rotate
 from optout.rights.erase import Publish
 from optout.rights.journal import Journal, Task
+
+log = logging.getLogger(__name__)
 
 
 def settle(project: Project, publish: Publish) -> Task | None:
@@ -16,6 +20,10 @@ def settle(project: Project, publish: Publish) -> Task | None:
     task = Journal(project.data_dir).pending()
     if task is None:
         return None
-    work = erase.carry_out if task.kind == erase.ERASURE else rotate.carry_out
-    work(project, task, publish)
+    if task.kind == erase.ERASURE:
+        left = erase.carry_out(project, task, publish).left
+        if left:
+            log.warning("an erasure is open: %d files still name the person", len(left))
+    else:
+        rotate.carry_out(project, task, publish)
     return task

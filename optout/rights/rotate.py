@@ -22,8 +22,10 @@ from optout.project import Project
 from optout.reports import archive
 from optout.rights import landing
 from optout.rights.compact import compact
+from optout.rights.files import rename_keys
 from optout.rights.journal import Journal, Task
 from optout.rights.keys import check_retired, note_key
+from optout.rights.suppression import write_outside
 from optout.rights.tables import tables
 from optout.trail.chain import note
 from optout.warehouse.connection import transaction
@@ -38,6 +40,8 @@ def begin(project: Project, *, who: str) -> Task:
     """The task of re-keying everything to the key that is configured now; raises ConfigurationError
     or UsageError where the configuration does not ask for that."""
     secrets = project.key_only
+    if Journal(project.data_dir).pending() is not None:
+        raise UsageError("an erasure is open", mend="Finish it with `optout erase --resume`")
     with project.warehouse.writer() as con:
         row = con.execute(
             "SELECT key_id, fingerprint FROM core.contact_key_secret WHERE is_current"
@@ -75,10 +79,11 @@ def carry_out(project: Project, task: Task, publish: Publish) -> int:
         _rekey_warehouse(project, task)
         task = journal.step_done(task, "warehouse")
     if "reports" not in task.done:
-        _rekey_reports(project)
+        _rekey_files(project)
         task = journal.step_done(task, "reports")
     compact(project.warehouse.path)
     with project.warehouse.writer() as con:
+        write_outside(con, project.data_dir)
         publish(project, con)
         row = con.execute("SELECT count(*) FROM core.identity").fetchone()
     journal.close()
@@ -156,14 +161,15 @@ def _map(
     con.execute("CREATE OR REPLACE TEMP TABLE new_key AS SELECT DISTINCT * FROM new_key")
 
 
-def _rekey_reports(project: Project) -> None:
-    """Contact keys in reports have to lead to their people as before."""
+def _rekey_files(project: Project) -> None:
+    """Contact keys in reports and pages have to lead to their people as before."""
     with project.warehouse.reader() as con:
         rows = con.execute("SELECT contact_key, address FROM core.identity").fetchall()
     former = project.key_only.retired[-1]
     fresh = {str(UUID(bytes=former.key_of_normal(told))): str(key) for key, told in rows}
     for folder in archive.folders(project.data_dir):
         archive.rename(folder, fresh)
+    rename_keys(project.data_dir, fresh)
 
 
 def _night(con: DuckDBPyConnection, project: Project) -> date:

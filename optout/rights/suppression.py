@@ -10,16 +10,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from pathlib import Path
 from uuid import UUID
 
+import duckdb
+import orjson
 from duckdb import DuckDBPyConnection
 
 from optout.address import Keyer
+from optout.errors import LandingError
+from optout.files import make_dir, sync_dir, write_atomic
 from optout.model import State
 from optout.rights.subject import Subject
 from optout.rules.resolution import PreferenceChange
 
+FILE = "suppressions.jsonl"
+"""Beside the database; holds contact keys, no addresses."""
 FEED = "suppression_record"
+_FIELDS = ("contact_key", "key_id", "category", "since", "reason", "ground")
 REASON = "erasure_request"
 GROUND = "GDPR Art. 17(3)(b), 21(3)"
 """A legal obligation not to mail who objected; the record is what it takes to keep it."""
@@ -112,6 +120,53 @@ def unlifted(
         elif None not in scopes and change.category not in scopes:
             result.append(replace(change, kept=change.kept | kept))
     return result
+
+
+def write_outside(con: DuckDBPyConnection, data_dir: Path) -> None:
+    """Keep the records beside the database, too: one that is restored from a back-up of before an
+    erasure would otherwise mail the person again."""
+    rows = con.execute(
+        "SELECT contact_key::VARCHAR, key_id, category, since, reason, ground"
+        " FROM core.suppression ORDER BY ALL"
+    ).fetchall()
+    lines = [dict(zip(_FIELDS, row, strict=True)) for row in rows]
+    data = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    path = make_dir(data_dir) / FILE
+    if (path.read_bytes() if path.exists() else b"") != data:
+        write_atomic(path, data)
+        sync_dir(data_dir)
+
+
+def restore(con: DuckDBPyConnection, data_dir: Path) -> int:
+    """Take back into the warehouse what only the file beside it knows; returns how many scopes.
+
+    Raises LandingError where the file cannot be read: nobody may be mailed on a guess.
+    """
+    path = data_dir / FILE
+    if not path.exists():
+        return 0
+    known = set(
+        con.execute("SELECT contact_key::VARCHAR, category FROM core.suppression").fetchall()
+    )
+    try:
+        told = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+        missing = [
+            {name: line[name] for name in _FIELDS}
+            for line in told
+            if (line["contact_key"], line["category"]) not in known
+        ]
+        for line in missing:
+            con.execute(
+                "INSERT INTO core.suppression SELECT $contact_key::UUID, $key_id, $category,"
+                " $since::TIMESTAMP, $reason, $ground",
+                line,
+            )
+    except (orjson.JSONDecodeError, KeyError, TypeError, duckdb.Error):
+        raise LandingError(
+            f"{FILE} is damaged: it keeps who must not be mailed after an erasure",
+            mend="Restore it from a back-up, or remove it if the database is whole",
+        ) from None
+    return len(missing)
 
 
 def _standing(con: DuckDBPyConnection, subject: Subject) -> set[str]:

@@ -16,12 +16,15 @@ from optout.lock import run_lock
 from optout.project import Project
 from optout.rights import erase
 from optout.rights.erase import Erased
+from optout.rights.journal import Journal
 from optout.rights.keys import check_key
 from optout.rights.pending import settle
 from optout.rights.subject import Subject
-from optout.rights.suppression import withdraw
+from optout.rights.suppression import withdraw, write_outside
 from optout.warehouse.connection import transaction
-from orchestration.cli.common import EXIT_OK, Invocation, echo_json
+from orchestration.cli.common import EXIT_INTERNAL, EXIT_OK, Invocation, echo_json
+
+_SHOWN_FILES = 5
 
 
 @click.command(name="erase")
@@ -58,11 +61,13 @@ def command(
     if not project.warehouse.path.exists():
         raise UsageError("nothing is stored yet", mend="There is nothing to erase")
     with run_lock(project.data_dir, "optout erase", project.now):
-        finished = settle(project, nightly.publish)
-        if finished is not None:
-            click.echo("An interrupted task was finished.", err=True)
+        found = settle(project, nightly.publish)
+        if found is not None:
+            is_done = Journal(project.data_dir).pending() is None
+            word = "was finished" if is_done else "is still open: remove the files that it named"
+            click.echo(f"An earlier task {word}.", err=True)
         if not address:
-            return EXIT_OK
+            return EXIT_OK if Journal(project.data_dir).pending() is None else EXIT_INTERNAL
         try:
             return _one(project, address, dry_run, categories, withdrawing, as_program)
         except BadAddress:
@@ -94,13 +99,15 @@ def _one(
         echo_json(_as_json(found, dry_run))
     else:
         _echo(found, dry_run)
-    return EXIT_OK
+    return EXIT_INTERNAL if found.left else EXIT_OK
 
 
 def _withdraw(project: Project, address: str) -> int:
     subject = Subject.of(address, erase.keyers_of(project))
     with project.warehouse.writer() as con, transaction(con):
         scopes = withdraw(con, subject)
+    with project.warehouse.reader() as con:
+        write_outside(con, project.data_dir)
     if not scopes:
         raise UsageError("no suppression record stands for this address", mend="Nothing changed")
     click.echo("The suppression record is removed. What vendors tell decides from tonight on.")
@@ -114,6 +121,7 @@ def _as_json(found: Erased, dry_run: bool) -> dict[str, Any]:
         "blanked": {place: pair[1] for place, pair in found.counts.items() if pair[1]},
         "was_suppressed": found.is_suppressed,
         "held_by": dict(found.holders),
+        "left": [path.name for path in found.left],
     }
 
 
@@ -127,7 +135,13 @@ def _echo(found: Erased, dry_run: bool) -> None:
     for place, (removed, blanked) in found.counts.items():
         table.add_row(place, f"{removed:,}", f"{blanked:,}" if blanked else "")
     console.print(table)
-    if not dry_run:
+    if found.left:
+        names = ", ".join(path.name for path in found.left[:_SHOWN_FILES])
+        console.print(
+            f"NOT DONE: {len(found.left)} files in the data folder still name the person and are "
+            f"not optout's ({names}). Remove them, then run: optout erase --resume"
+        )
+    elif not dry_run:
         console.print("The search at the end found nothing left. The suppression record stands.")
     if found.holders:
         told = ", ".join(f"{system} ({count} records)" for system, count in found.holders)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import click
+from duckdb import DuckDBPyConnection
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from optout.address import BadAddress
+from optout.address import BadAddress, normalise
 from optout.errors import UsageError
 from optout.explain import Person, explain
+from optout.files import write_atomic
 from optout.model import Categories
 from optout.project import Project
 from orchestration.cli.common import EXIT_MISSED, EXIT_OK, Invocation, echo_json, iso
@@ -27,8 +30,13 @@ _SHOWN_MAIL = 20
 @click.command(name="explain")
 @click.argument("address")
 @click.option("--json", "as_program", is_flag=True, help="One JSON object.")
+@click.option(
+    "--pdf",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the answer to an access request into this file.",
+)
 @click.pass_obj
-def command(invocation: Invocation, address: str, as_program: bool) -> int:
+def command(invocation: Invocation, address: str, as_program: bool, pdf: Path | None) -> int:
     """Show one person: every system's answer, the expected state, why, and the history.
 
     Exit code 1 where drift is open. Looking somebody up is recorded.
@@ -41,13 +49,26 @@ def command(invocation: Invocation, address: str, as_program: bool) -> int:
     record_disclosure(project, "explain", 1)
     with project.warehouse.reader() as con:
         person = explain(con, key, project.reconcile_policy)
-    if person is None:
-        raise UsageError("no night has ended yet", mend="Run `optout run` first")
+        if person is None:
+            raise UsageError("no night has ended yet", mend="Run `optout run` first")
+        if pdf is not None:
+            _write_pdf(con, project, address, person, pdf)
     if as_program:
         echo_json(as_json(person, project))
     else:
         _echo(person, project)
     return EXIT_MISSED if any(d["closed_night"] is None for d in person.drift) else EXIT_OK
+
+
+def _write_pdf(
+    con: DuckDBPyConnection, project: Project, address: str, person: Person, file: Path
+) -> None:
+    # Rendering brings libraries that the answer on the screen does not need.
+    from optout.reports.access import explain_pdf
+
+    normal = normalise(address, project.key_only.keyer.folding)
+    write_atomic(file, explain_pdf(con, project, normal, person))
+    click.echo(f"written: {file}", err=True)
 
 
 def as_json(person: Person, project: Project) -> dict[str, Any]:
