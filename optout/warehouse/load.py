@@ -28,6 +28,7 @@ _KINDS = ("reading", "change", "mail_event", "campaign", "consent", "finding")
 _SNAPSHOT_LOADS = ("undo_system_night", "load_readings", "load_consents")
 _EVENT_LOADS = ("load_changes", "load_mail_events", "load_campaigns", "load_identity")
 
+
 @dataclass(frozen=True)
 class LoadPolicy:
     """What loading needs to know of the configuration."""
