@@ -195,7 +195,8 @@ def _explain(counts: Floats, each: Floats, is_used: NDArray[np.bool_], learnt: F
             terms = rising[whole] - (counts + shape) * np.log1p(mean / shape)
         made_up = 0.5 * learnt * np.log1p(typical * spread**2)
         logs[:, i] = terms.sum(axis=1) + made_up
-    return logs - logs.max(axis=1, keepdims=True)
+    steady: Floats = logs - logs.max(axis=1, keepdims=True)
+    return steady
 
 
 def _common(logs: Floats) -> Floats:
