@@ -55,7 +55,9 @@ def test_no_record_of_an_odd_shape_vanishes(
             # A record whose id was changed stands there under its new one.
             found = len(reading.records(stream) - right.records(stream))
             found += sum(row.kind == "finding" for row in reading.rows[stream])
-            assert len(lost) <= found, f"{where}: nobody knows of {lost}"
+            # A person of whom nobody knows the name is missed in every list, and told of once.
+            people = {record_id for _, record_id in lost}
+            assert len(people) <= found, f"{where}: nobody knows of {lost}"
             assert not forgotten(right, reading, stream, vendor), where
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory, seed: int) -> dict[str, Any
                     ("consent", "audit.consent"), ("faults", "audit.campaign_fault"),
                     ("people", "core.identity"), ("campaigns", "core.campaign"),
                     ("metrics", "mart.metric_daily"), ("unconsented", "audit.unconsented_send"),
+                    ("gaps", "audit.trail_gap"),
                 )
             }  # fmt: skip
         truth, policy = bench.world.truth(2), clock_policy(bench.project().settings)
@@ -159,3 +161,73 @@ def test_every_footer_that_was_edited_is_found(nights):
         if not each.mailing.has_postal_address:
             right.add((each.system, each.mailing.name, "no_postal_address"))
     assert found == right and right
+
+
+def figure(
+    nights: dict[str, Any],
+    metric: str,
+    system: str | None = None,
+    category: str | None = None,
+    night: date | None = None,
+) -> Any:
+    """One figure, of the last night where none is named."""
+    wanted = (night or nights["truth"].night.date, metric, system, category)
+    [row] = [m for m in nights["metrics"]
+             if (m["night"], m["metric"], m["system"], m["category"]) == wanted]  # fmt: skip
+    return row
+
+
+def test_every_count_is_the_number_of_its_rows(nights):
+    """An officer who opens the rows behind a figure must find as many as it says."""
+    late, without = nights["violations"], nights["unconsented"]
+    beyond = [v for v in late if v["beyond_strict"]]
+    assert beyond and without
+    for metric, rows in (("violations", late), ("violations_beyond_deadline", beyond),
+                         ("sends_without_consent", without)):  # fmt: skip
+        found = {(r["found_night"], r["system"], c) for r in rows for c in (r["category"], None)}
+        for night, system, category in found | {(n, None, None) for n, *_ in found}:
+            inside = [r for r in rows if r["found_night"] == night
+                      and system in (None, r["system"])
+                      and category in (None, r["category"])]  # fmt: skip
+            row = figure(nights, metric, system, category, night)
+            assert row["numerator"] == len(inside), metric
+    everything = nights["policy"].categories.all
+    asked = [c for c in nights["consent"] if c["opted_out"] != everything]
+    endings = {"consent_ending_7": 7, "consent_ending_30": 30, "consent_ending_60": 60}
+    for metric, days in endings.items():
+        ending = [c for c in asked if c["days_left"] is not None and 0 <= c["days_left"] <= days]
+        assert figure(nights, metric)["value"] == len(ending)
+    for metric, status in (("consent_expired", "expired"), ("consent_not_proven", "not_proven")):
+        held = [c for c in asked if c["status"] == status]
+        assert figure(nights, metric)["value"] == len(held) > 0
+    out = {a["who"] for a in nights["acts"] if a["category"] is None and a["lifted_at"] is None}
+    assert figure(nights, "global_opt_outs")["value"] == len(out) > 0
+
+
+def test_the_middle_processing_time_lies_between_its_bounds(nights):
+    """The median is of intervals: neither end may stand for the other."""
+    row = figure(nights, "opt_out_processing_p50")
+    cutoff = naive(nights["truth"].night.cutoff)
+    since = cutoff - timedelta(days=nights["policy"].clocks.processing_days)
+    told = [a for a in nights["acts"] if (a["is_own"] or a["source"] == "unknown")
+            and a["time_kind"] == "source" and since < a["occurred_at"] <= cutoff
+            and not a["is_unseen"]]  # fmt: skip
+    assert row["denominator"] == len(told) > 10
+    middle = (len(told) + 1) // 2 - 1
+    lows = sorted(max(0.0, hours(a["occurred_at"], a["honoured_from"])) for a in told)
+    highs = sorted(hours(a["occurred_at"], a["honoured_at"]) for a in told)
+    assert row["low"] == pytest.approx(lows[middle])
+    assert (row["high"] or inf) == pytest.approx(highs[middle])
+
+
+def hours(since: datetime, until: datetime | None) -> float:
+    """Between two moments; without end where it has not come."""
+    return inf if until is None else (until - since).total_seconds() / 3600
+
+
+def test_every_gap_of_the_trail_is_counted(nights):
+    """The count beside the score is that of the list."""
+    gaps = nights["gaps"]
+    for system in {g["system"] for g in gaps} | {None}:
+        listed = [g for g in gaps if system in (None, g["system"])]
+        assert figure(nights, "trail_gaps", system)["value"] == len(listed) > 0

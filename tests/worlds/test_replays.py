@@ -14,6 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from optout.landing.manifest import MANIFEST, Manifest, Part, read_manifest
 from optout.project import Project
+from optout.rights.keys import check_key
 from optout.sandbox.faults import Fault, FaultKind
 from optout.sandbox.world.world import Plan
 from optout.testing.drift import found, planted
@@ -21,6 +22,7 @@ from optout.testing.facts import warehouse
 from optout.testing.nights import Bench, differences, judge, tables
 from optout.vendors import VENDORS
 from optout.warehouse import load
+from optout.warehouse.meaning import keep_meaning
 
 ESPS = sorted(name for name, kind in VENDORS.items() if not kind.is_hub)
 HUB = next(name for name, kind in VENDORS.items() if kind.is_hub)
@@ -44,6 +46,8 @@ def replayed(projects: list[Project], landing: Path) -> dict[str, list[str]]:
             project.landing.root = landing
             night, cutoff = project.tonight, project.landing.cutoff(project.tonight)
             assert cutoff is not None
+            keep_meaning(con, project.settings)
+            check_key(con, project.key_only, project.now)
             load.begin_night(con, night, cutoff, kind="run", run_id=None)
             judge(project, con, night)
         return tables(con)
