@@ -32,7 +32,7 @@ _CENTRE = Source.PREFERENCE_CENTER
 
 @dataclass(frozen=True)
 class Rates:
-    """How often things happen, per person and day; at least one of each happens every day."""
+    """How often things happen, per person and day."""
 
     link_out: float = 0.0015
     centre_out: float = 0.0008
@@ -47,6 +47,9 @@ class Rates:
     bounce: float = 0.0003
     complaint: float = 0.0001
     click: float = 0.002
+    is_crowded: bool = True
+    """At least one of each happens every day, faults of the trail and of footers too, so that few
+    nights show everything. False: only what the rates say, for a story of many nights."""
 
 
 class Life:
@@ -133,7 +136,8 @@ class Life:
             acted = at - timedelta(hours=30)
             self.change_mind(r, self.subscribed(r), acted, Source.SUPPORT_REQUEST,
                               recorded_at=at)  # fmt: skip
-        self._faults.plant(day, arrivals)
+        if rates.is_crowded:
+            self._faults.plant(day, arrivals)
         self._population(day, arrivals)
 
     def _population(self, day: Day, arrivals: Iterator[Resident]) -> None:
@@ -174,7 +178,8 @@ class Life:
         for i, system in enumerate(ESPS):
             category = self.category_of_the_day(day, i)
             at = day.noon + timedelta(minutes=i)
-            forgets = day.night.number % 4 == i  # somebody edits the footer
+            # Somebody edits the footer.
+            forgets = self.rates.is_crowded and day.night.number % 4 == i
             mailing = Mailing(
                 f"{system}-{day.night.number:03d}",
                 f"News of day {day.night.number}",
@@ -230,11 +235,13 @@ class Life:
     # --- choosing ---------------------------------------------------------------------------------
     def pick(self, day: Day, fits: Callable[[Resident], bool]) -> Resident | None:
         """Somebody free who fits; nothing else will happen to him today."""
-        return next(self._some(day, 0.0, fits), None)
+        return next(self._free(day, 1, fits), None)
 
     def _some(self, day: Day, rate: float, fits: Callable[[Resident], bool]) -> Iterator[Resident]:
-        """As many free people as the rate says, at least one if there is one."""
-        wanted = self._count(rate)
+        """As many free people as the rate says, as far as there are any."""
+        return self._free(day, self._count(rate), fits)
+
+    def _free(self, day: Day, wanted: int, fits: Callable[[Resident], bool]) -> Iterator[Resident]:
         for _ in range(20 * wanted + 200):
             if not wanted or not self.residents:
                 return
@@ -245,7 +252,11 @@ class Life:
                 yield r
 
     def _count(self, rate: float) -> int:
-        return max(1, round(rate * len(self.residents)))
+        expected = rate * len(self.residents)
+        if self.rates.is_crowded:
+            return max(1, round(expected))
+        whole = int(expected)
+        return whole + (self.rng.random() < expected - whole)
 
     def _sample(self, size: int) -> list[Resident]:
         return self.rng.sample(self.residents, min(size, len(self.residents)))

@@ -113,8 +113,11 @@ def was_in(r: Resident) -> bool:
     return State.OPTED_IN in r.wish.values()
 
 
-def people(rng: Random, categories: Sequence[str], today: date) -> Iterator[Resident]:
-    """New people without end; no two share an address."""
+def people(
+    rng: Random, categories: Sequence[str], today: date, *, is_documented: bool = False
+) -> Iterator[Resident]:
+    """New people without end; no two share an address. `is_documented`: everybody's consent can be
+    shown, and only that of purchases lapses."""
     number = 0
     while True:
         number += 1
@@ -129,7 +132,7 @@ def people(rng: Random, categories: Sequence[str], today: date) -> Iterator[Resi
             last_name=last,
             country=country,
             iso=iso,
-            governance=_governance(rng, today, number),
+            governance=_governance(rng, today, number, is_documented=is_documented),
             typed=_typed(rng, canonical),
             wish={
                 category: State.OPTED_IN if rng.random() < share else State.NOT_SET
@@ -173,14 +176,14 @@ def _typed(rng: Random, canonical: str) -> dict[str, str]:
     return typed
 
 
-def _governance(rng: Random, today: date, number: int) -> Governance:
+def _governance(rng: Random, today: date, number: int, *, is_documented: bool) -> Governance:
     """A basis of consent, complete or not, with an end near or far (rule 6)."""
     kind = rng.random()
     ago = timedelta(days=rng.randint(5, 900))
     ref = f"DOC-{number:06d}"
     if number % 8 == 3:  # the two years of a purchase end within days, one way or the other
         return Governance("implicit", "purchase", today - timedelta(730 + 3 - number % 67), ref)
-    if kind < 0.45:
+    if kind < 0.45 or is_documented:
         return Governance("explicit", "express", today - ago, ref)
     if kind < 0.60:
         return Governance("implicit", "purchase", today - ago, ref)

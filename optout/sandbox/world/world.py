@@ -12,7 +12,7 @@ are told what happened, and so is the oracle.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -69,6 +69,12 @@ class Plan:
     campaign_size: int = 200
     """How many people a campaign is meant for, besides the carriers of faults."""
     rates: Rates = field(default_factory=Rates)
+    is_documented: bool = False
+    """Whether the company can show everybody's consent; those of purchases lapse all the same."""
+
+
+Befalls = Callable[[Life, Day, Sequence[Sent]], None]
+"""What happens on a day besides ordinary life, once its mail (the last argument) is out."""
 
 
 class World:
@@ -84,7 +90,10 @@ class World:
         self._script = Script(plan.categories, _random(plan, "script"))
         self._life = Life(self._script, _random(plan, "life"), plan.rates)
         self._rng = _random(plan, "drift")
-        self._people = people(_random(plan, "people"), plan.categories, plan.first_night)
+        self._people = people(
+            _random(plan, "people"), plan.categories, plan.first_night,
+            is_documented=plan.is_documented,
+        )  # fmt: skip
         self._carriers: list[Resident] = []
         self._turn = 0
         self._days: list[tuple[Night, list[Deed], list[Sent]]] = []
@@ -124,7 +133,7 @@ class World:
         return list(self._days[number - 1][2])
 
     # --- time -------------------------------------------------------------------------------------
-    def advance(self) -> Night:
+    def advance(self, befalls: Befalls | None = None) -> Night:
         """One day of life, up to the next night's read; the twins hold what came of it."""
         number = len(self._days) + 1
         day = Day(night(self.plan.first_night, number))
@@ -134,6 +143,8 @@ class World:
         self._plant(day)
         life.morning(day, self._people)
         sent = life.mail(day, self.plan.campaign_size, self._carriers)
+        if befalls is not None:
+            befalls(life, day, sent)
         life.afternoon(day, sent)
         deeds = script.take()
         self._stage.perform(deeds, sent, day.night.read_at)
