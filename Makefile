@@ -38,16 +38,22 @@ demo: $(STAMP) ## Five nights over sandbox vendors: what was planted, what was f
 
 .PHONY: test
 test: $(STAMP) ## All tests; long loops as samples.
-	@$(RUN) -m pytest -q -n 2 --dist loadfile
+	@$(RUN) -m pytest -q -n 2 --dist worksteal
 
 .PHONY: survive
 survive: $(STAMP) ## The long loops in full.
-	@OPTOUT_SURVIVE=full $(RUN) -m pytest -q -n 2 --dist loadfile
+	@OPTOUT_SURVIVE=full $(RUN) -m pytest -q -n 2 --dist worksteal
 
 .PHONY: dev
-dev: $(STAMP) ## The Dagster UI on this project.
-	@mkdir -p .dagster_home && cp -n dagster.yaml .dagster_home/ 2>/dev/null || true
-	@DAGSTER_HOME="$$PWD/.dagster_home" DAGSTER_DISABLE_TELEMETRY=1 $(VENV)/bin/dg dev
+dev: $(STAMP) ## The Dagster UI on your optout.toml; without one, on the demo with its vendors.
+	@if [ ! -e "$${OPTOUT_CONFIG:-optout.toml}" ] && [ -e demo/env.sh ]; then \
+		. demo/env.sh; \
+		sleep 1000000 | $(VENV)/bin/optout demo --serve & \
+		trap "kill $$! 2>/dev/null" EXIT INT TERM; \
+	fi; \
+	: "$${DAGSTER_HOME:=$$PWD/.dagster_home}"; export DAGSTER_HOME; \
+	mkdir -p "$$DAGSTER_HOME" && { [ -e "$$DAGSTER_HOME/dagster.yaml" ] || cp dagster.yaml "$$DAGSTER_HOME/"; }; \
+	DAGSTER_DISABLE_TELEMETRY=1 $(VENV)/bin/dg dev
 
 .PHONY: lint
 lint: $(STAMP) ## Style, imports one way, types, the Dagster location.

@@ -103,6 +103,11 @@ class Sandbox:
             time.sleep(0.002)
         return self
 
+    @property
+    def port(self) -> int:
+        """Where it answers, once started."""
+        return self._port
+
     def stop(self) -> None:
         """End the server; connections are closed."""
         if self._server is not None and self._thread is not None:

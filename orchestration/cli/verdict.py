@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from optout.errors import UsageError
 from optout.nightly import SystemNight, latest_night, system_nights
@@ -82,7 +82,7 @@ def exit_code(verdict: Verdict) -> int:
 
 
 def echo_verdict(verdict: Verdict) -> None:
-    """The night for people: systems, then promises over all and whatever is not met."""
+    """The night for people: systems, then each promise over all and where it is not met."""
     console = Console(width=max(100, Console().width), highlight=False)
     console.print(f"\nNight {verdict.night} (cut-off {verdict.cutoff_at})")
     systems = Table("System", "Complete", "Records", "Requests", "Why not")
@@ -93,26 +93,41 @@ def echo_verdict(verdict: Verdict) -> None:
             s.name, complete, f"{row['records']:,}", f"{row['requests']:,}", s.why_not or ""
         )
     console.print(systems)
-    promises = Table("Promise", "System", "Category", "Value", "Of", "Target", "Status")
+    promises = Table(
+        Column("Promise", no_wrap=True), "Value", "Of", "Target", "Status", "Not met in"
+    )
     for m in verdict.metrics:
-        whole = m["category"] is None and (m["system"] is None or m["status"] == "missed")
-        if m["status"] == "shown" or not whole:
+        if m["target"] is None or m["system"] is not None or m["category"] is not None:
             continue
         promises.add_row(
-            m["name"], m["system"] or "all", m["category"] or "all", _value(m), _of(m),
-            m["target"] or "", m["status"],
-        )  # fmt: skip
+            m["name"], _value(m), _of(m), m["target"] or "", m["status"], _where(verdict, m["name"])
+        )
     console.print(promises)
     unknown = sum(m["status"] == "unknown" for m in verdict.metrics)
     if unknown:
         click.echo(f"{unknown} figures are unknown: `optout status --all` tells why.")
 
 
+def _where(verdict: Verdict, name: str) -> str:
+    """The systems in which a promise was missed or is unknown."""
+    found = {
+        m["system"]: m["status"] for m in verdict.metrics
+        if m["name"] == name and m["system"] and m["category"] is None
+    }  # fmt: skip
+    missed = [system for system, status in found.items() if status == "missed"]
+    unknown = [f"{system} (unknown)" for system, status in found.items() if status == "unknown"]
+    if len(found) > 1 and (len(missed) == len(found) or len(unknown) == len(found)):
+        return "every system" if missed else "every system (unknown)"
+    return ", ".join(missed + unknown)
+
+
 def _value(metric: Mapping[str, Any]) -> str:
-    value = metric["value"]
+    value, target = metric["value"], metric["target"] or ""
     if value is None:
         return "unknown"
-    return f"{value:.3%}" if "%" in (metric["target"] or "") else f"{value:,.6g}"
+    if target.endswith(" h"):
+        return f"{value:,.1f} h"
+    return f"{value:.3%}" if "%" in target else f"{value:,.6g}"
 
 
 def _of(metric: Mapping[str, Any]) -> str:

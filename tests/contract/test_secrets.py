@@ -43,6 +43,7 @@ def test_no_log_line_error_or_manifest_tells_who(
 ) -> None:
     """Logs are kept for years, copied and searched by people who may not know the addresses."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "urllib3")
     rng = Random(f"{seed} {vendor} secrets")
     kinds = FAULTS if is_full else rng.sample(FAULTS, 3)
     for number, kind in enumerate([None, *kinds]):

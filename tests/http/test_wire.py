@@ -215,7 +215,7 @@ def test_urllib3_does_not_log_the_query(
     vendor: Any, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At level DEBUG it writes each URL with the address in it."""
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "urllib3"):
         connect().get("/lists/members/0123456789abcdef0123456789abcdef", {"email": "canary@a.org"})
         vendor.script.append(vendor.reply(500))
         connect().get("/canary@a.org", {"email": "canary@a.org"})
