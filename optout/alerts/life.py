@@ -258,11 +258,12 @@ def _notice_of(members: Sequence[Alert], policy: RepeatPolicy, now: datetime) ->
     return Notice(lead, Action.TRIGGER, reason, tuple(riders)) if reason else None
 
 
-def _precedence(alert: Alert) -> tuple[int, bool, bool, int, datetime, str]:
-    """The most urgent first, among equals what nothing mutes, then what people already know."""
+def _precedence(alert: Alert) -> tuple[int, bool, bool, int, int, datetime, str]:
+    """The most urgent first, among equals what nothing mutes, then what people already know, then
+    what names the cause."""
     return (
-        -alert.severity.rank, not alert.never_muted, not alert.is_announced, -alert.facts.count,
-        alert.opened_at, alert.key.dedup_key,
+        -alert.severity.rank, not alert.never_muted, not alert.is_announced, -alert.facts.telling,
+        -alert.facts.count, alert.opened_at, alert.key.dedup_key,
     )  # fmt: skip
 
 

@@ -182,6 +182,28 @@ def copy_row(state: AlertState, row: Row, other: str, now: datetime) -> int:
     return enqueue(state, row.message, [other], episode=row.episode, now=now)
 
 
+def prune(state: AlertState, before: datetime) -> int:
+    """Forget notices that were done with before a moment; how many were.
+
+    Those of an alert whose end was not told everywhere stay: its channels hear of it, in its
+    thread. The newest of each key stays as well: a digest's number follows on from the last one.
+    """
+    known = state.con.total_changes
+    state.con.execute(
+        """
+        DELETE FROM outbox AS o
+        WHERE o.done_at < ?
+          AND NOT EXISTS (SELECT 1 FROM alert AS a
+                          WHERE a.dedup_key = o.dedup_key AND a.state <> 'resolved')
+          AND NOT EXISTS (SELECT 1 FROM outbox AS w
+                          WHERE w.dedup_key = o.dedup_key AND w.done_at IS NULL)
+          AND EXISTS (SELECT 1 FROM outbox AS n WHERE n.dedup_key = o.dedup_key AND n.seq > o.seq)
+        """,
+        (stamp(before),),
+    )
+    return state.con.total_changes - known
+
+
 REST = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1))
 """How long a channel rests after its first, second, ... failure in a row."""
 

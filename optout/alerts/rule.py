@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,17 @@ class Direction(StrEnum):
     EVIDENCE = "the evidence is incomplete"
     UNSEEN = "what happened to people cannot be seen"
     TREND = "people's behaviour changed"
+
+
+class Telling(IntEnum):
+    """What an alert says beside others of one presumed cause: the greater leads among equals."""
+
+    SUMMARY = 0
+    """A figure in which the others show."""
+    PEOPLE = 1
+    """Who is wronged, and how."""
+    CAUSE = 2
+    """What did it."""
 
 
 class Family(StrEnum):
@@ -111,6 +122,7 @@ class Condition:
     """Opaque digests of single happenings of which every new one notifies."""
     group: str = ""
     """Alerts of one presumed cause: told together, the most urgent one first."""
+    telling: Telling = Telling.PEOPLE
     suspected: str = ""
     """The first suspected cause, as a sentence."""
     next_step: str = ""
@@ -131,6 +143,7 @@ class Condition:
             known[name] = date.fromisoformat(known[name]) if known.get(name) else None
         known["key"] = AlertKey(**known["key"])
         known["severity"] = Severity(known["severity"])
+        known["telling"] = Telling(known.get("telling", Telling.PEOPLE))
         known["direction"] = Direction(known["direction"]) if known.get("direction") else None
         known["events"] = frozenset(known.get("events", ()))
         for name in ("systems", "categories"):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -15,7 +15,7 @@ from optout.alerts import heartbeat
 from optout.alerts.deliver import CHANNEL_RULE, LOCK, Courier, Delivery
 from optout.alerts.evaluate import Evaluator, Night, Told
 from optout.alerts.facts import Facts
-from optout.alerts.outbox import next_row
+from optout.alerts.outbox import next_row, prune
 from optout.alerts.rule import AlertKey, Condition, Direction, Family, Judgement, Rule, Severity
 from optout.alerts.rules import RULES
 from optout.alerts.sinks import build_sinks
@@ -95,6 +95,7 @@ class Alerting:
                     at = self._night(facts, due)
                     night, told = facts.night, self.evaluator.evaluate(facts, list(due), at)
                     self._clear_failed_run(facts, at)
+                    self._prune()
         if not told.opened and not told.repeated:
             self.evaluator.remind(self.moment)
         delivery = self.deliver()
@@ -159,6 +160,12 @@ class Alerting:
         failed = alert.opened_at.replace(tzinfo=None)
         if facts.night > alert.seen_night or (ended is not None and ended > failed):
             self.evaluator.clear(key, at, "a night was published since")
+
+    def _prune(self) -> None:
+        """Once a night is often enough; what is not pruned today is pruned tomorrow."""
+        before = self.project.now - timedelta(days=self.table.keep_sent_days)
+        with self.state.transaction():
+            prune(self.state, before)
 
     def _beat(self) -> None:
         nights = {known[0] for f in NIGHTLY if (known := self.state.evaluated(f)) is not None}

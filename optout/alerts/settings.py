@@ -136,6 +136,9 @@ class AlertsTable(_Table):
     """The variable with the URL that a dead man's switch watches; such URLs are secrets."""
     repeat_page_hours: int = Field(default=24, ge=1)
     repeat_ticket_hours: int = Field(default=7 * 24, ge=1)
+    keep_sent_days: int = Field(default=90, ge=7)
+    """How long the text of a notice is kept once it was sent and its alert is over; what happened
+    to an alert (its history) is kept for good."""
     channel: Mapping[str, Channel] = Field(default_factory=dict)
     route: tuple[RouteTable, ...] = ()
     thresholds: ThresholdTable = ThresholdTable()

@@ -6,7 +6,15 @@ from datetime import date
 from itertools import pairwise
 
 from optout.alerts.facts import Facts, Figure, Row, nothing_known
-from optout.alerts.rule import Condition, Direction, Family, Judgement, Rule, Severity
+from optout.alerts.rule import (
+    Condition,
+    Direction,
+    Family,
+    Judgement,
+    Rule,
+    Severity,
+    Telling,
+)
 from optout.alerts.rules.words import into, people, plural
 from optout.rules.clocks import business_days_between
 
@@ -38,20 +46,15 @@ def band_of(left: int | None) -> int:
 
 def unhonoured_opt_out(facts: Facts) -> Judgement:
     """People who opted out in one system and would be mailed by another, link by link."""
-    clocks = {}
-    if facts.has("audit.opt_out", "audit.violation"):
-        rows = facts.rows("unhonoured_clock")
-        clocks = {(row["known_in"], row["system"]): row for row in rows}
-    conditions = [
-        _unhonoured(facts, row, clocks.get((row["known_in"], row["system"]), {}))
-        for row in facts.rows("drift", **{"class": "unhonoured_opt_out"})
-    ]
+    if not facts.has("audit.opt_out", "audit.violation"):
+        return nothing_known()
+    conditions = [_unhonoured(facts, row) for row in facts.rows("unhonoured")]
     return Judgement(conditions, facts.judges(facts.hub))
 
 
-def _unhonoured(facts: Facts, row: Row, clock: Row) -> Condition:
+def _unhonoured(facts: Facts, row: Row) -> Condition:
     source, target, count = row["known_in"], row["system"], int(row["people"])
-    deadline, mailed = clock.get("deadline"), int(clock.get("mailed") or 0)
+    deadline, mailed = row["deadline"], int(row["mailed"])
     left = days_left(facts, deadline)
     is_urgent = mailed > 0 or (left is not None and left <= LAST_DAYS)
     by_now = f"; {people(mailed)} mailed since" if mailed else ""
@@ -151,11 +154,24 @@ def _inaccurate(facts: Facts, system: str, figure: Figure) -> Condition:
         count=wrong,
         direction=Direction.MAILABLE,
         systems=(system,),
-        group=into(system),
+        group=_group(facts, system),
+        telling=Telling.SUMMARY,
         suspected="The differences that `optout drift` lists; their classes tell which way.",
         next_step=f"`optout drift --system {system}`: mend the largest class first.",
         details={"cells_wrong": wrong, "target": figure.target or ""},
     )
+
+
+def _group(facts: Facts, system: str) -> str:
+    """Where what is wrong in a system comes from: opt-outs that the hub lost count in the system
+    that holds them, but the way into the hub is what broke."""
+    lost = sum(int(r["people"]) for r in facts.rows("drift", **{"class": "lost_opt_out"})
+               if r["system"] == system)  # fmt: skip
+    unhonoured = 0
+    if facts.has("audit.opt_out", "audit.violation"):
+        rows = facts.rows("unhonoured")
+        unhonoured = sum(int(r["people"]) for r in rows if r["system"] == system)
+    return into(facts.hub if lost > unhonoured else system)
 
 
 def drift_grows(facts: Facts) -> Judgement:
@@ -183,7 +199,8 @@ def drift_grows(facts: Facts) -> Judgement:
                     direction=Direction.MAILABLE,
                     systems=(system,),
                     since=figures[-1].night,
-                    group=into(system),
+                    group=_group(facts, system),
+                    telling=Telling.SUMMARY,
                     suspected=f"Nothing that mends differences in {system} has run since.",
                     next_step=f"`optout drift --system {system}`; see that its sync runs at all.",
                 )
@@ -233,6 +250,7 @@ def _moved(facts: Facts, row: Row) -> Condition:
         systems=(system,),
         since=row["night"],
         group=into(system),
+        telling=Telling.CAUSE,
         suspected=f"In {system}, {who}.",
         next_step=f"Stop that job and every send from {system}; restore the opt-outs from "
         f"`optout drift --class unhonoured_opt_out --system {system} --csv FILE`.",
