@@ -48,7 +48,7 @@ survive: $(STAMP) ## The long loops in full.
 dev: $(STAMP) ## The Dagster UI on your optout.toml; without one, on the demo with its vendors.
 	@if [ ! -e "$${OPTOUT_CONFIG:-optout.toml}" ] && [ -e demo/env.sh ]; then \
 		. demo/env.sh; \
-		sleep 1000000 | $(VENV)/bin/optout demo --serve & \
+		$(VENV)/bin/optout demo --serve & \
 		trap "kill $$! 2>/dev/null" EXIT INT TERM; \
 	fi; \
 	: "$${DAGSTER_HOME:=$$PWD/.dagster_home}"; export DAGSTER_HOME; \

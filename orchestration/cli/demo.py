@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -131,7 +133,7 @@ def _progress(world: World, night: Night, file: Path) -> str:
 
 
 def _serve(folder: Path) -> int:
-    """The vendors as they are on the night after the demo's last, until input ends or Ctrl-C."""
+    """The vendors as they are on the night after the demo's last, until Ctrl-C."""
     try:
         made = Made(**orjson.loads((folder / _MARK).read_bytes()))
     except (OSError, ValueError, TypeError) as error:
@@ -139,13 +141,12 @@ def _serve(folder: Path) -> int:
     world = made.world()
     for _ in range(made.nights):
         world.advance()
+    over = threading.Event()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: over.set())
     with Sandbox(world.twins.values(), limits_on=False).start(made.port) as sandbox:
         click.echo(f"The demo's vendors answer on port {sandbox.port}; Ctrl-C ends them.")
-        try:
-            while sys.stdin.readline():
-                pass
-        except KeyboardInterrupt:
-            pass
+        over.wait()
     return EXIT_OK
 
 

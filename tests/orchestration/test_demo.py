@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
+import duckdb
 import pytest
 
 OPTOUT = [sys.executable, "-c", "from orchestration.cli import main; main()"]
@@ -42,6 +44,16 @@ def test_it_finds_what_was_planted_and_shows_alerts_and_pages(demo: tuple[Path, 
     assert index and Path(index[1]).is_file() and Path(index[1]).is_relative_to(folder)
 
 
+def test_a_night_knows_the_run_that_dagster_shows(demo: tuple[Path, str]) -> None:
+    """An alert's link to its run that leads nowhere costs on-call the first ten minutes."""
+    folder, _ = demo
+    with duckdb.connect(str(folder / "data/published/optout.duckdb"), read_only=True) as con:
+        [(run_id,)] = con.execute("SELECT run_id FROM core.night").fetchall()
+    with dg.DagsterInstance.from_ref(dg.InstanceRef.from_dir(str(folder / "dagster"))) as instance:
+        run = instance.get_run_by_id(run_id)
+    assert run is not None and run.job_name == "nightly_sync_job"
+
+
 def test_what_it_says_to_do_next_can_be_done(demo: tuple[Path, str]) -> None:
     """An advice that fails is worse than none."""
     folder, told = demo
@@ -57,7 +69,10 @@ def test_what_it_says_to_do_next_can_be_done(demo: tuple[Path, str]) -> None:
 def test_its_vendors_can_be_served_again(demo: tuple[Path, str]) -> None:
     """`make dev` runs the next night over them."""
     folder, _ = demo
-    served = shell(folder, f"optout demo --serve --folder {folder} < /dev/null")
-    assert served.returncode == 0 and "answer on port" in served.stdout
-    nothing = shell(folder, f"optout demo --serve --folder {folder}/none < /dev/null")
+    command = [*OPTOUT, "demo", "--serve", "--folder", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout and "answer on port" in served.stdout.readline()
+        served.terminate()
+        assert served.wait(20) == 0
+    nothing = shell(folder, f"optout demo --serve --folder {folder}/none")
     assert nothing.returncode == 2 and "Run `optout demo` first" in nothing.stderr
