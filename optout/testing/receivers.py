@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,10 @@ class Fault:
     body: bytes = b"{}"
     is_lost_answer: bool = False
     """The request takes effect, but the connection ends before its answer."""
+    seconds: float = 0.0
+    """How long the answer takes."""
+    is_harmless: bool = False
+    """The request takes effect and is answered: it is only slow."""
 
 
 @dataclass
@@ -102,7 +107,7 @@ class Receiver:
             fault = next((f for f in self.faults if path.startswith(f.path)), None)
             if fault:
                 self.faults.remove(fault)
-                if not fault.is_lost_answer:
+                if not fault.is_lost_answer and not fault.is_harmless:
                     return (fault.status, fault.body), fault
             for prefix, door in _DOORS.items():
                 if path.startswith(prefix):
@@ -294,6 +299,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         headers = dict(self.headers.items())
         (status, data), fault = self.receiver.answer(parts.path, headers, parts.query, body)
+        if fault:
+            time.sleep(fault.seconds)
         if fault and fault.is_lost_answer:
             self.close_connection = True
             return

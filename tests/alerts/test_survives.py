@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,26 @@ import pytest
 
 from optout.testing.ledger import Ledger
 from optout.testing.mail_server import MailServer
-from optout.testing.receivers import Receiver
+from optout.testing.receivers import Fault, Receiver
 
-SAMPLES = 6
+SAMPLES = 3
+"""Of each kind of far end."""
 NIGHTS = (datetime(2026, 9, 1, 2, tzinfo=UTC), datetime(2026, 9, 2, 2, tzinfo=UTC))
+TICKS = tuple(night + timedelta(minutes=m) for night in NIGHTS for m in (0, 5, 20))
+"""The end of each night's run, and two ticks of a sensor: by then every channel has rested."""
+SMOOTH: tuple[Fault, ...] = ()
+ROUGH = (
+    Fault("/v2", is_lost_answer=True),
+    Fault("/api/chat.postMessage", is_lost_answer=True),
+    Fault("/hook", 503),
+    Fault("/beat", 500),
+    Fault("/v2", 429, {"Retry-After": "60"}),
+    Fault("/api/chat.update", is_lost_answer=True),
+    Fault("/hook", is_lost_answer=True),
+    Fault("/v2", seconds=0.05, is_harmless=True),
+)
+"""Answers that never come although the request was heard, refusals, slowness; in the order in which
+each door meets them."""
 
 
 def first_night(facts: Ledger) -> None:
@@ -71,44 +88,61 @@ def worker() -> Iterator[Worker]:
     one.close()
 
 
-@pytest.mark.timeout(7200)
-def test_a_kill_at_any_step_loses_nothing_and_tells_nothing_twice(
+Place = tuple[dict[str, Any], list[int]]
+
+
+@pytest.fixture
+def play(
     worker: Worker,
     installation: Callable[..., Any],
     copy_of: Callable[..., Path],
     channels: Callable[..., str],
     certificate: tuple[Path, ssl.SSLContext],
     tmp_path: Path,
-    seed: int,
-    is_full: bool,
-) -> None:
-    """A lost page is a person mailed against their will; a doubled one is a muted channel."""
-
+) -> Callable[..., Place]:
+    """Two nights from the start: what the far ends saw, and the steps that each tick took."""
     copies = [copy_of(tmp_path / f.__name__, f) for f in (first_night, second_night)]
 
-    def play(name: str, kills: tuple[int, int]) -> tuple[dict[str, Any], list[int]]:
+    def both(faults: tuple[Fault, ...] = SMOOTH, kill: tuple[int, int] = (-1, 0)) -> Place:
+        folder = tmp_path / f"{len(faults)}-{kill[0]}-{kill[1]}"
         with Receiver() as receiver, MailServer(certificate[1], password="p") as mail:
+            receiver.faults.extend(faults)
+            mail.lost_answers = 1 if faults else 0
             environ = receiver.environ() | {"MAIL_PASSWORD": "p"}
-            alerts = channels(receiver, mail, certificate[0])
-            place = installation(tmp_path / name, alerts, environ)
+            place = installation(folder, channels(receiver, mail, certificate[0]), environ)
             steps = []
-            for copy, now, kill in zip(copies, NIGHTS, kills, strict=True):
-                place.publish_file(copy)
-                told = worker.run(place.config, now, place.environ, kill)
-                assert os.waitstatus_to_exitcode(told["status"]) == (-signal.SIGKILL if kill else 0)
-                if kill:
-                    told = worker.run(place.config, now, place.environ)
-                    assert told["status"] == 0
+            for number, now in enumerate(TICKS):
+                if now in NIGHTS:
+                    place.publish_file(copies[NIGHTS.index(now)])
+                if number == kill[0]:
+                    told = worker.run(place.config, now, place.environ, kill[1])
+                    assert os.waitstatus_to_exitcode(told["status"]) == -signal.SIGKILL
+                told = worker.run(place.config, now, place.environ)
+                assert told["status"] == 0
                 steps.append(told["steps"])
             assert receiver.broken == []
-            return effect(receiver, mail, place.folder), steps
+            assert not receiver.faults and not mail.lost_answers, "not every fault was met"
+            seen = effect(receiver, mail, place.folder)
+        shutil.rmtree(folder)
+        return seen, steps
 
-    wanted, steps = play("undisturbed", (0, 0))
+    return both
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("faults", [SMOOTH, ROUGH], ids=["smooth", "rough"])
+def test_a_kill_at_any_step_loses_nothing_and_tells_nothing_twice(
+    play: Callable[..., Place], faults: tuple[Fault, ...], seed: int, is_full: bool
+) -> None:
+    """A lost page is a person mailed against their will; a doubled one is a muted channel."""
+    wanted, _ = play()
     assert len(wanted["incidents"]) == 2
-    every = [(k, 0) for k in range(1, steps[0] + 1)] + [(0, k) for k in range(1, steps[1] + 1)]
+    seen, steps = play(faults)
+    assert seen == wanted, "far ends that fail for a moment change what is told"
+    every = [(tick, k) for tick, count in enumerate(steps) for k in range(1, count + 1)]
     chosen = every if is_full else random.Random(seed).sample(every, SAMPLES)
-    for number, kills in enumerate(chosen):
-        assert play(f"kill-{number}", kills)[0] == wanted, f"killed at {kills}"
+    for kill in chosen:
+        assert play(faults, kill)[0] == wanted, f"killed at {kill}"
 
 
 def effect(receiver: Receiver, mail: MailServer, folder: Path) -> dict[str, Any]:
