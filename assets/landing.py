@@ -53,6 +53,7 @@ def build_landing(
                 night_of_run(context, opened),
                 systems=[key.path[-1] for key in keys],
                 progress=tell,
+                run_id=context.run_id,
             )
             for key in keys:
                 own = [m for m in manifests if m.system == key.path[-1]]

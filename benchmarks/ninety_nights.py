@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.ninety_nights_story import PLAN, QUIET, STORY, Step
+from benchmarks.ninety_nights_story import PLAN, POLICY, QUIET, STORY, Step
 from dashboards.build import Built, build_site
 from optout import nightly
 from optout.alerts.service import evaluate_and_deliver
@@ -51,6 +51,7 @@ def run(
     """Read the last `nights` of the story into `folder`, with alerts, reports and pages."""
     shift = NIGHTS - nights
     with Bench(folder, plan) as bench:
+        bench.file.write_text(bench.file.read_text(encoding="utf-8") + POLICY, encoding="utf-8")
         for number in range(1, nights + 1):
             step = story.get(number + shift, QUIET)
             if number > 1:

@@ -14,7 +14,7 @@ from functools import partial
 from optout.model import Source, State
 from optout.sandbox.acts import HistoryFault
 from optout.sandbox.faults import Fault, FaultKind
-from optout.sandbox.world.deeds import HUBSPOT, KLAVIYO, MAILCHIMP, SENDGRID, Sent, What
+from optout.sandbox.world.deeds import HUB, HUBSPOT, KLAVIYO, MAILCHIMP, SENDGRID, Sent, What
 from optout.sandbox.world.drift import Plot, Scene, category_of, fits, link_is_not_carried
 from optout.sandbox.world.life import Life, Rates
 from optout.sandbox.world.nights import Day
@@ -25,11 +25,23 @@ PLAN = Plan(
     people=160,
     seed=20_260_901,
     drift=0,
-    campaign_size=70,
+    campaign_size=110,
     rates=Rates(is_crowded=False, complaint=0.00003, bounce=0.0001),
     is_documented=True,
 )
 """A company that keeps its house in order, until something happens."""
+POLICY = """
+[policy.detection]
+minimum_deliveries = 20
+minimum_excess = 5
+
+[policy.clocks]
+complaint_minimum = 100
+
+[policy.audience]
+unengaged_days = 45
+"""
+"""Thresholds for so small a company: by the usual ones everything would be too little to tell."""
 
 Incident = Callable[[Life, Day, Sequence[Sent]], None]
 
@@ -109,6 +121,24 @@ def _no_entries(life: Life, day: Day, sent: Sequence[Sent], *, people: int) -> N
         )  # fmt: skip
 
 
+def _undecided(life: Life, day: Day, sent: Sequence[Sent]) -> None:
+    """One person, out and in again by turns."""
+    found = next((r for r in life.residents if r.role == "undecided"), None)
+    if found is None:
+        for scene in _scenes(life, day, "", 1, "undecided"):
+            scene.change_mind()
+            scene.r.role = "undecided"
+        return
+    category = next(c for c in life.script.categories if found.wish[c] is not State.NOT_SET)
+    at = day.morning + timedelta(hours=5)
+    if found.wish[category] is State.OPTED_OUT:
+        found.wish[category] = State.OPTED_IN
+        life.script.into(found, HUB, category, at, Source.PREFERENCE_CENTER)
+        life.script.copy_in(found, category, at, origin=HUB)
+    else:
+        life.change_mind(found, category, at, Source.PREFERENCE_CENTER)
+
+
 def _scenes(life: Life, day: Day, esp: str, people: int, role: str) -> Iterator[Scene]:
     """So many free people who said yes to something, each with one category of it."""
     plot = Plot(link_is_not_carried, "in")
@@ -149,12 +179,13 @@ STORY: Mapping[int, Step] = {
     66: Step("HubSpot is mended", partial(_mend, esp=HUBSPOT)),
     70: Step("complaints", partial(_complaints, esp=MAILCHIMP, people=3)),
     78: Step("the machine is off", is_run=False),
-    87: Step("the sync to HubSpot stops", partial(_sync_stops, esp=HUBSPOT, people=3)),
-    89: Step("SendGrid's links are not carried", partial(_links_stay, esp=SENDGRID, people=1)),
-    90: Step(
+    **{n: Step("somebody changes their mind again", _undecided) for n in range(80, 86)},
+    86: Step(
         "SendGrid's log of sends cannot be read",
         fault=Fault(FaultKind.UNAVAILABLE, SENDGRID, endpoint="/v3/logs", times=None),
     ),
+    87: Step("the sync to HubSpot stops", partial(_sync_stops, esp=HUBSPOT, people=3)),
+    89: Step("SendGrid's links are not carried", partial(_links_stay, esp=SENDGRID, people=1)),
 }  # fmt: skip
 """Night → what happened on the day before it, or to it."""
 QUIET = Step("")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from duckdb import DuckDBPyConnection
 
@@ -59,22 +60,24 @@ def extract(
     systems: Sequence[str] | None = None,
     progress: Callable[[str], None] = PROGRESS.info,
     build: Callable[[Settings, Secrets, SystemConfig], Connector] = build_connector,
+    run_id: str | None = None,
 ) -> list[Manifest]:
     """Read the systems (all, or those named) into landing; never raises for a system's failure.
 
     A night other than tonight is a backfill: vendors tell only the latest state, so only its
-    dated events are read.
+    dated events are read. `run_id`: the orchestrator's name of this run, by which alerts and pages
+    link to it; without an orchestrator a run names itself.
     """
     with run_lock(project.data_dir, f"extraction of the night {night}", project.now):
         settle(project, publish)
-        plan = _plan(project, night)
+        plan = _plan(project, night, run_id or str(uuid4()))
         wanted = [c for c in project.settings.systems if systems is None or c.name in systems]
         connectors = [build(project.settings, project.secrets, c) for c in wanted]
         overlap = project.settings.overlap
         return extract_night(connectors, project.landing, plan, overlap=overlap, progress=progress)
 
 
-def _plan(project: Project, night: date) -> Night:
+def _plan(project: Project, night: date, run_id: str) -> Night:
     """Begin the night: its cut-off, and what earlier nights (finished first) left for it."""
     with project.warehouse.writer() as con:
         if night == project.tonight:
@@ -90,7 +93,7 @@ def _plan(project: Project, night: date) -> Night:
         memory = load.stream_memory(con, night)
         kind = "run" if night == project.tonight else "backfill"
         with transaction(con):
-            load.begin_night(con, night, cutoff, kind=kind, run_id=None)
+            load.begin_night(con, night, cutoff, kind=kind, run_id=run_id)
     # A clock that was put back a little must not let the read begin before its own cut-off.
     now = max(project.now, cutoff)
     return Night(night, cutoff, now, memory, events_only=night < project.tonight)

@@ -43,11 +43,12 @@ class LoadPolicy:
 def begin_night(
     con: DuckDBPyConnection, night: date, cutoff: datetime, *, kind: str, run_id: str | None
 ) -> None:
-    """Record that a night is attempted; a second attempt keeps the first cut-off."""
+    """Record that a night is attempted; a second attempt keeps the first cut-off and, where it has
+    no name of its own, the name of the first."""
     con.execute(
         "INSERT INTO core.night (night, cutoff_at, kind, run_id)"
         " VALUES ($night, $cutoff, $kind, $run)"
-        " ON CONFLICT (night) DO UPDATE SET run_id = excluded.run_id",
+        " ON CONFLICT (night) DO UPDATE SET run_id = coalesce(excluded.run_id, run_id)",
         {"night": night, "cutoff": naive(cutoff), "kind": kind, "run": run_id},
     )
 

@@ -49,7 +49,7 @@ def test_a_night_knows_the_run_that_dagster_shows(demo: tuple[Path, str]) -> Non
     folder, _ = demo
     with duckdb.connect(str(folder / "data/published/optout.duckdb"), read_only=True) as con:
         [(run_id,)] = con.execute("SELECT run_id FROM core.night").fetchall()
-    with dg.DagsterInstance.from_ref(dg.InstanceRef.from_dir(str(folder / "dagster"))) as instance:
+    with dg.DagsterInstance.from_config(str(folder / "dagster")) as instance:
         run = instance.get_run_by_id(run_id)
     assert run is not None and run.job_name == "nightly_sync_job"
 

@@ -88,6 +88,30 @@ def test_a_clock_that_went_back_a_little_never_reads_before_the_cutoff(copy: Pro
         assert manifest.read_at >= cutoff.isoformat()
 
 
+def test_a_run_names_itself_and_a_night_that_is_finished_later_keeps_its_name(
+    copy: Project,
+) -> None:
+    """Which attempt a night's figures come from must be told even without an orchestrator."""
+
+    def name() -> str | None:
+        with copy.warehouse.reader() as con:
+            row = con.execute(
+                "SELECT run_id FROM core.night WHERE night = $night", {"night": copy.tonight}
+            ).fetchone()
+        found: str | None = row[0] if row else None
+        return found
+
+    nightly.extract(copy, copy.tonight, systems=("klaviyo",), build=patient)
+    own = name()
+    assert own is not None
+    nightly.extract(copy, copy.tonight, systems=("klaviyo",), build=patient, run_id="given")
+    assert name() == "given"
+    with copy.warehouse.writer() as con:
+        con.execute("UPDATE core.night SET finished_at = NULL WHERE night = ?", [copy.tonight])
+        nightly.catch_up(copy, con, before=copy.tonight + timedelta(days=1))
+    assert name() == "given"
+
+
 # --- two at once ----------------------------------------------------------------------------------
 def _hold(folder: Path, now: Any, held: Any, done: Any) -> None:
     with run_lock(folder, "optout run, night 2026-09-02", now):
