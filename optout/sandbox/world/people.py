@@ -182,7 +182,8 @@ def _governance(rng: Random, today: date, number: int, *, is_documented: bool) -
     ago = timedelta(days=rng.randint(5, 900))
     ref = f"DOC-{number:06d}"
     if number % 8 == 3:  # the two years of a purchase end within days, one way or the other
-        return Governance("implicit", "purchase", today - timedelta(730 + 3 - number % 67), ref)
+        spread = 160 if is_documented else 67
+        return Governance("implicit", "purchase", today - timedelta(730 + 3 - number % spread), ref)
     if kind < 0.45 or is_documented:
         return Governance("explicit", "express", today - ago, ref)
     if kind < 0.60:
