@@ -115,7 +115,7 @@ def _read_system(
     progress: Callable[[str], None],
 ) -> list[Manifest]:
     manifests: list[Manifest] = []
-    for stream in connector.streams():
+    for stream in connector.streams(connector.config):
         if night.events_only and stream.snapshot:
             continue
         known = landing.manifest(night.night, connector.config.name, stream.name)
@@ -147,7 +147,7 @@ def _read_stream(
         is_full=since is None,
         is_snapshot=stream.snapshot,
         role=stream.role.value,
-        owners={} if stream.snapshot else _owners(connector.streams()),
+        owners={} if stream.snapshot else _owners(connector.streams(config)),
         revision=connector.revision,
     )
     writer = landing.open_stream(begun)

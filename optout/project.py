@@ -11,6 +11,7 @@ from pathlib import Path
 from optout.clock import night_of
 from optout.landing.store import Landing
 from optout.settings import Secrets, Settings, load_secrets, load_settings
+from optout.vendors import expected_streams
 from optout.warehouse.connection import Warehouse
 from optout.warehouse.load import LoadPolicy
 from optout.warehouse.reconcile import ReconcilePolicy
@@ -84,4 +85,5 @@ class Project:
             hub=s.hub.name,
             systems={esp.name: s.mapped(esp) for esp in s.esp},
             window=timedelta(minutes=s.policy.simultaneous_minutes),
+            streams=expected_streams(s.systems),
         )

@@ -22,6 +22,7 @@ from optout.alerts.sinks import build_sinks
 from optout.alerts.state import AlertState
 from optout.nightly import latest_night
 from optout.project import Project
+from optout.vendors import expected_streams
 
 RUN_FAILED = Rule(
     "run_failed",
@@ -221,7 +222,7 @@ def build_facts(project: Project, con: DuckDBPyConnection, night: date) -> Facts
         today=project.tonight,
         hub=settings.hub.name,
         systems=tuple(c.name for c in settings.systems),
-        expected={},
+        expected=expected_streams(settings.systems),
         environment=settings.alerts.environment,
         limits=settings.alerts.thresholds,
     )

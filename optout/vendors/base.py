@@ -203,9 +203,10 @@ class Connector(ABC):
     def http_options(cls, config: SystemConfig, token: str) -> HttpOptions:
         """Headers, limits and the vendor's ways of saying no, for `HttpClient`."""
 
+    @classmethod
     @abstractmethod
-    def streams(self) -> tuple[Stream, ...]:
-        """What is read each night, in order."""
+    def streams(cls, config: SystemConfig) -> tuple[Stream, ...]:
+        """What is read each night, in order: all of it is expected, whatever earlier nights read."""
 
     @abstractmethod
     def read(self, stream: str, request: ReadRequest, out: StreamOutput) -> None:

@@ -67,7 +67,7 @@ class ClockPolicy:
 
 def clock_policy(settings: Settings) -> ClockPolicy:
     """The part of optout.toml that matters here."""
-    from optout.vendors import VENDORS
+    from optout.vendors import VENDORS, expected_streams
 
     policy = settings.policy
     return ClockPolicy(
@@ -81,6 +81,7 @@ def clock_policy(settings: Settings) -> ClockPolicy:
         consent=policy.consent,
         audience=policy.audience,
         send_streams={esp.name: VENDORS[esp.vendor].send_streams for esp in settings.esp},
+        streams=expected_streams(settings.systems),
     )
 
 

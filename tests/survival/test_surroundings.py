@@ -177,6 +177,23 @@ def test_a_system_that_was_removed_is_judged_no_more_and_keeps_its_past(copy: Pr
     assert opened == (0,)
 
 
+def test_a_feed_that_is_no_longer_asked_for_is_not_missed(copy: Project) -> None:
+    """A setting that was switched off must not leave its system incomplete for ever."""
+    changed = rewritten(copy, 'vendor = "mailchimp"', 'vendor = "mailchimp"\nengagement = false')
+    run(changed)
+    with changed.warehouse.reader() as con:
+        told = con.execute(
+            "SELECT value, status FROM mart.metric_daily WHERE metric = 'extraction_complete'"
+            " AND system = 'mailchimp' AND night = $night",
+            {"night": changed.tonight},
+        ).fetchall()
+        read = con.execute(
+            "SELECT DISTINCT stream FROM core.source_read WHERE system = 'mailchimp'"
+        ).fetchall()
+    assert ("clicks",) in read
+    assert told == [(1.0, "met")]
+
+
 def test_a_system_that_was_renamed_is_read_as_a_new_one(copy: Project) -> None:
     """The new name has no past: all of it is read, nothing is taken for changed."""
     changed = rewritten(copy, 'name = "sendgrid"', 'name = "grid"')

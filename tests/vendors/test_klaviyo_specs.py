@@ -81,7 +81,7 @@ def exchanges(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exchange]]:
         connector = Klaviyo(Context(config, "pk_test", Categories(CATEGORIES), http))
         assert not [problem for problem in connector.check() if problem.fatal]
         for since in (None, AT - timedelta(days=1)):
-            for stream in connector.streams():
+            for stream in connector.streams(connector.config):
                 state = {"members": dict.fromkeys(connector_lists(twin), 1000)}
                 asked = ReadRequest(CUTOFF.date(), CUTOFF, since, state)
                 connector.read(stream.name, asked, MemoryOutput())

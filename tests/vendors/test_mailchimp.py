@@ -894,7 +894,8 @@ def test_clicks_and_complaints_are_dated_events(world: World) -> None:
     assert [(e.kind, e.address, e.at_kind) for e in clicks] == [("clicked", BO, "source")]
     complaints = world.read("abuse_reports").of(MailEvent)
     assert [(e.kind, e.address, e.campaign_id) for e in complaints] == [("complained", BO, "c2")]
-    names = [stream.name for stream in world.connector(engagement=False).streams()]
+    without = world.connector(engagement=False)
+    names = [stream.name for stream in without.streams(without.config)]
     assert "clicks" not in names
 
 
@@ -994,7 +995,7 @@ def test_every_request_is_one_that_the_vendor_documents(world: World) -> None:
     busy(world)
     connector = world.connector()
     assert list(connector.check()) == []
-    for stream in connector.streams():
+    for stream in connector.streams(connector.config):
         world.read(stream.name, connector=connector)
     state = {"through": DAY.isoformat()}
     world.read("members", since=DAY)

@@ -29,7 +29,7 @@ from optout.sandbox.server import Sandbox
 from optout.sandbox.zendesk_sell import store as native
 from optout.sandbox.zendesk_sell.twin import ZendeskSellTwin
 from optout.testing.outputs import Killed, MemoryOutput
-from optout.vendors.base import Context, ReadRequest
+from optout.vendors.base import Context, ReadRequest, Stream
 from optout.vendors.zendesk_sell.connector import ZendeskSell
 from optout.vendors.zendesk_sell.walk import window
 
@@ -64,6 +64,10 @@ class Hub:
             "hub", config.base_url, options, secrets=(token,), sleep=lambda seconds: None
         )
         return ZendeskSell(Context(config, token, CATEGORIES, http))
+
+    def streams(self) -> tuple[Stream, ...]:
+        connector = self.connector()
+        return connector.streams(connector.config)
 
     def read(
         self,
@@ -1057,10 +1061,10 @@ def test_no_address_or_token_in_logs_and_errors(hub: Hub, caplog: pytest.LogCapt
     for i, endpoint in enumerate(("/contacts", "/sync", "/stream", "/custom_fields")):
         fault = Fault(FaultKind.SERVER_ERROR, "zendesk_sell", endpoint, nth=1 + i % 2)
         hub.sandbox.faults.plant(fault)
-    for stream in hub.connector().streams():
+    for stream in hub.streams():
         assert hub.read(stream.name).status == "complete"
     hub.sandbox.faults.plant(Fault(FaultKind.TRUNCATED, "zendesk_sell", times=None))
-    for stream in hub.connector().streams():
+    for stream in hub.streams():
         with pytest.raises(SourceError) as caught:
             hub.read(stream.name)
         assert "example.org" not in str(caught.value)
@@ -1074,6 +1078,6 @@ def test_every_snapshot_stream_names_the_stores_that_it_closes(hub: Hub) -> None
     """The loader closes what is absent from a full read of these stores only."""
     fill(hub, 2)
     hub.add("lea", lead=True)
-    for stream in hub.connector().streams():
+    for stream in hub.streams():
         stores = {r.store for r in hub.read(stream.name).of(Reading)}
         assert not stream.snapshot or stores == set(stream.stores)

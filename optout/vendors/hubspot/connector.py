@@ -100,7 +100,8 @@ class HubSpot(Connector):
             refusal=_refusal,
         )
 
-    def streams(self) -> tuple[Stream, ...]:
+    @classmethod
+    def streams(cls, config: SystemConfig) -> tuple[Stream, ...]:
         """The trail first, then the state, then the mail."""
         return (
             Stream("timeline", role=Role.CHANGES),

@@ -108,7 +108,8 @@ class Klaviyo(Connector):
         ]
         return HttpOptions(headers=headers, limits=tuple(limits), refusal=_refusal)
 
-    def streams(self) -> tuple[Stream, ...]:
+    @classmethod
+    def streams(cls, config: SystemConfig) -> tuple[Stream, ...]:
         """Members in full every night: that somebody left a list shows in no other way."""
         return (
             Stream("profiles", snapshot=True, stores=("profile", "list:")),

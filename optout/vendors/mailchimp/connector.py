@@ -80,7 +80,8 @@ class Mailchimp(Connector):
             refusal=_problem,
         )
 
-    def streams(self) -> tuple[Stream, ...]:
+    @classmethod
+    def streams(cls, config: SystemConfig) -> tuple[Stream, ...]:
         """Members first; `activity` asks only for whom the reports do not explain."""
         streams = (
             Stream("members", snapshot=True, stores=("audience:",)),
@@ -90,7 +91,8 @@ class Mailchimp(Connector):
             Stream("sent_to"),
             Stream("abuse_reports"),
         )
-        return (*streams, Stream("clicks")) if self._config.engagement else streams
+        has_clicks = isinstance(config, MailchimpConfig) and config.engagement
+        return (*streams, Stream("clicks")) if has_clicks else streams
 
     def read(self, stream: str, request: ReadRequest, out: StreamOutput) -> None:
         """Read one stream; see the classes that do."""

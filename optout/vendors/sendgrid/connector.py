@@ -100,7 +100,8 @@ class SendGrid(Connector):
             refusal=_refusal,
         )
 
-    def streams(self) -> tuple[Stream, ...]:
+    @classmethod
+    def streams(cls, config: SystemConfig) -> tuple[Stream, ...]:
         """No filter shows a removal, so every store is read in full every night."""
         snapshots = [
             Stream(name, snapshot=True, stores=(store,), always_full=True)

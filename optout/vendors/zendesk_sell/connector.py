@@ -91,7 +91,8 @@ class ZendeskSell(Connector):
             refusal=_refusal,
         )
 
-    def streams(self) -> tuple[Stream, ...]:
+    @classmethod
+    def streams(cls, config: SystemConfig) -> tuple[Stream, ...]:
         """The queue first: what it does not cover, the walks read."""
         return (
             Stream("sync", role=Role.STATE),
