@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from optout.project import Project
 from optout.sandbox.config import write_config
@@ -101,13 +101,15 @@ def _run(
     started = time.monotonic()
     clock = _FirstRequest(sandbox, started)
     clock.start()
-    with subprocess.Popen(
-        command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL
-    ) as process:
+    with (
+        TemporaryFile("w+") as said,
+        subprocess.Popen(command, env={**os.environ, **environ}, stdout=said) as process,
+    ):
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        raise SystemExit(f"night {number} ended with exit code {process.returncode}")
+        if process.returncode not in (0, 1):
+            said.seek(0)
+            raise SystemExit(f"{said.read()}night {number}: exit code {process.returncode}")
     counts = Counter(r.vendor for r in sandbox.log)
     return Cost(
         number, time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024,
