@@ -206,7 +206,7 @@ class Connector(ABC):
     @classmethod
     @abstractmethod
     def streams(cls, config: SystemConfig) -> tuple[Stream, ...]:
-        """What is read each night, in order: all of it is expected, whatever earlier nights read."""
+        """What is read each night, in order; all of it is expected."""
 
     @abstractmethod
     def read(self, stream: str, request: ReadRequest, out: StreamOutput) -> None:
