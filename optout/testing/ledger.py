@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,8 +21,15 @@ START = date(2026, 9, 1)
 class Ledger:
     """A small warehouse with a hub and two ESPs; nights are numbered from 1."""
 
-    def __init__(self, con: DuckDBPyConnection | None = None, esps: Iterable[str] = ESPS) -> None:
+    def __init__(
+        self,
+        con: DuckDBPyConnection | None = None,
+        esps: Iterable[str] = ESPS,
+        streams: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.con = con or warehouse()
+        self._streams = streams or {}
+        """What a night reads of each system, where an installation is to judge it."""
         self.esps = tuple(esps)
         self.systems = (HUB, *self.esps)
         self._numbers = 0
@@ -40,17 +47,16 @@ class Ledger:
             "core.night", night=day, cutoff_at=_at(day), kind="run", finished_at=_at(day, 1)
         )
         for system in self.systems:
-            self.insert(
-                "core.source_read",
-                **{
-                    "system": system, "stream": "records", "night": day, "manifest_hash": "hash",
+            more = (streams or {}).get(system) or {}
+            for stream in self._streams.get(system, ("records",)):
+                row = {
+                    "system": system, "stream": stream, "night": day, "manifest_hash": "hash",
                     "is_complete": system not in bad, "is_full": True, "is_snapshot": True,
                     "is_skipped": False, "role": "state", "read_at": _at(day), "row_count": 0,
                     "finding_count": 0, "why_not": "503, the vendor failed" * (system in bad),
                     "requests": 100, "rate_limited": 0, "waited_seconds": 0.0,
-                    **((streams or {}).get(system) or {}),
-                },
-            )  # fmt: skip
+                }  # fmt: skip
+                self.insert("core.source_read", **(row | more))
             done = 0 if system in bad else 1
             self.metric("extraction_complete", day, system, done, 1, "met" if done else "missed")
         return day

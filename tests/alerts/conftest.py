@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import IPv4Address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
@@ -20,9 +22,11 @@ from hypothesis import settings
 
 from optout.files import make_dir
 from optout.project import Project
+from optout.settings import load_settings
 from optout.testing.ledger import Ledger
 from optout.testing.mail_server import MailServer
 from optout.testing.receivers import Receiver
+from optout.vendors import expected_streams
 from optout.warehouse.connection import migrate
 
 # The machine may be busy: slowness is no finding.
@@ -136,8 +140,17 @@ def write_copy(path: Path, tell: Callable[[Ledger], None]) -> Path:
     """A published copy with these facts."""
     with duckdb.connect(str(path), config={"threads": 1}) as con:
         migrate(con)
-        tell(Ledger(con))
+        tell(Ledger(con, streams=_streams()))
     return path
+
+
+@cache
+def _streams() -> Mapping[str, Sequence[str]]:
+    """What a night of the installation reads."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "optout.toml"
+        file.write_text(CONFIG, encoding="utf-8")
+        return expected_streams(load_settings(file).systems)
 
 
 @pytest.fixture(scope="session")
