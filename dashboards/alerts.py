@@ -12,7 +12,7 @@ from dashboards import words
 from dashboards.data import NotMeasured
 from dashboards.frame import Frame
 
-_COLUMNS = ("severity", "headline", "systems", "since", "state", "next_step", "runbook", "key")
+_COLUMNS = ("severity", "headline", "since", "state", "next_step", "rule", "key")
 _URGENCY = {"page": 0, "ticket": 1, "digest": 2}
 
 
@@ -34,13 +34,12 @@ def open_alerts(file: Path | None, night: date) -> Frame:
             (
                 severity,
                 words.plain(told.get("headline") or words.title(rule)),
-                words.listed(told.get("systems") or []),
                 since,
                 state,
                 words.plain(told.get("next_step") or ""),
-                f"docs/runbooks/{rule}.md",
+                rule,
                 key,
             )
         )
-    found.sort(key=lambda row: (_URGENCY.get(row[0], 3), row[3]))
+    found.sort(key=lambda row: (_URGENCY.get(row[0], 3), row[2]))
     return Frame.of(_COLUMNS, found)

@@ -11,8 +11,10 @@ from dashboards.frame import Frame
 Kind = Literal[
     "text", "code", "count", "percent", "night", "moment", "status", "read", "class", "nights",
     "seconds",
-    "hours", "title", "links",
+    "hours", "title", "links", "long", "name",
 ]  # fmt: skip
+"""How a cell is shown. `long` is a sentence with room for it and `code` in it, `name` a word that
+does not break, `links` pairs of address and words (without an address: the words alone)."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Plot:
     says: str
     table: Table
     kind: str = field(default="plot", init=False)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has words in its cells, for which a phone is too narrow."""
+        return any(trace.type == "heatmap" and trace.texttemplate for trace in self.figure.data)
 
 
 @dataclass(frozen=True)
@@ -145,11 +152,13 @@ class Prose:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The one sentence that has to be read first, and which promises it is about."""
+    """The one sentence that has to be read first, which promises it is about, and the one thing to
+    do before all others."""
 
     text: str
     status: str
     details: Sequence[tuple[str, str]] = ()
+    first: Step | None = None
     kind: str = field(default="verdict", init=False)
 
 

@@ -4,6 +4,7 @@
     site/2026-09-05-1a2b3c4d5e6f/           the pages as they were built: named by their content
     site/2026-09-05                         → the newest build of that night
     site/latest                             → the newest build
+    site/lists/                             who is in which group of a category, newest night only
     site/index.html                         goes to latest/
 
 The same copy gives the same bytes, so that a second build changes nothing; a night that was run
@@ -30,6 +31,7 @@ import plotly.offline
 from dashboards import render, words
 from dashboards.blocks import Section
 from dashboards.data import Context, NotMeasured, Published, open_published
+from dashboards.lists import write_lists
 from dashboards.page import Page, Places
 from dashboards.site import PAGES
 from optout import __version__
@@ -86,6 +88,8 @@ def build(data: Published, site: Path, places: Places | None = None) -> Built:
             _replace(site / data.night.isoformat(), folder)
             if not _newer(site, data.night):
                 _point(site / LATEST, folder)
+                if data.is_latest:
+                    write_lists(data, site)
             write_atomic(site / "index.html", _INDEX.encode())
             sync_dir(site)
     finally:
@@ -152,9 +156,15 @@ def _shared(data: Published, plotly_file: str) -> Mapping[str, Any]:
         "sources": told,
         "head": data.chain_head,
         "plotly_file": plotly_file,
+        "run": {"id": data.run_id, "url": _run_url(data)} if data.run_id else None,
         "policy": render.POLICY,
         "version": __version__,
     }
+
+
+def _run_url(data: Published) -> str:
+    base = data.context.runs_url
+    return f"{base}{data.run_id}" if base else ""
 
 
 def _menu(data: Published) -> list[tuple[str, list[dict[str, str]]]]:

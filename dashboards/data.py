@@ -67,12 +67,24 @@ class Context:
     systems: tuple[str, ...]
     """ESPs in configured order."""
     categories: tuple[str, ...]
+    runs_url: str = ""
+    """The orchestrator's address of a run, before its id; empty where none is configured."""
+    runbook_url: str = ""
+    """The folder of the runbooks, where a browser can open it."""
 
     @classmethod
     def of(cls, project: Project) -> Context:
         """From optout.toml."""
         s = project.settings
-        return cls(s.zone, s.hub.name, tuple(esp.name for esp in s.esp), s.categories)
+        dagster, books = (s.alerts.dagster_url or ""), s.alerts.runbook_url
+        return cls(
+            s.zone,
+            s.hub.name,
+            tuple(esp.name for esp in s.esp),
+            s.categories,
+            f"{dagster.rstrip('/')}/runs/" if dagster else "",
+            books.rstrip("/") if books.startswith(("http://", "https://")) else "",
+        )
 
     @classmethod
     def guess(cls, con: DuckDBPyConnection) -> Context:
@@ -97,7 +109,7 @@ class Published:
         """Raises UsageError where no such night is finished in the copy."""
         row = con.execute(
             """
-            SELECT night, cutoff_at, kind, finished_at FROM core.night
+            SELECT night, cutoff_at, kind, finished_at, run_id FROM core.night
             WHERE finished_at IS NOT NULL AND ($night IS NULL OR night = $night)
             ORDER BY night DESC LIMIT 1
             """,
@@ -112,6 +124,15 @@ class Published:
         self.cutoff: datetime = row[1]
         self.kind: str = row[2]
         self.finished: datetime = row[3]
+        self.run_id: str | None = row[4]
+
+    @cached_property
+    def is_latest(self) -> bool:
+        """Whether the copy knows of no later night: only then is its state that of the night."""
+        row = self.con.execute(
+            "SELECT max(night) FROM core.night WHERE finished_at IS NOT NULL"
+        ).fetchone()
+        return row is not None and row[0] == self.night
 
     @cached_property
     def tables(self) -> frozenset[str]:

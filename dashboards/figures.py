@@ -16,6 +16,7 @@ from dashboards.canvas import DAY, Figure, canvas, days, hatch_cells, hatch_nigh
 from dashboards.frame import Frame, Record
 from dashboards.theme import LIGHT, SERIES, colour_of
 
+_FEW_COUNTED = 8
 _BANDS = [
     [0.0, LIGHT["met_ground"]], [0.001, LIGHT["met_ground"]],
     [0.002, LIGHT["missed_ground"]], [1.0, LIGHT["missed_more"]],
@@ -127,7 +128,7 @@ def trend(
     judged = {r["night"] for r in frame if r["value"] is not None}
     hatch_nights(figure, [n for n in frame.distinct("night") if n not in judged])
     days(figure, frame.column("night"))
-    figure.update_yaxes(tickformat=".2~%" if percent else ",~s", rangemode="normal")
+    figure.update_yaxes(tickformat=".2~%" if percent else ",.4~r", rangemode="normal")
     figure.update_layout(showlegend=by is not None, hovermode="x unified")
     return figure
 
@@ -181,12 +182,26 @@ def bars(
             hovertemplate="%{customdata}" + (f" {label}" if by else ""),
         )  # fmt: skip
     figure.update_layout(barmode="stack" if stacked else "group", showlegend=by is not None)
+    _whole_ticks(figure, frame, x, y, across=across, stacked=stacked)
     if across:
         figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
         figure.update_xaxes(title=y_title, rangemode="tozero")
     else:
         figure.update_yaxes(title=y_title, rangemode="tozero")
     return figure
+
+
+def _whole_ticks(
+    figure: Figure, frame: Frame, x: str, y: str, *, across: bool, stacked: bool
+) -> None:
+    """No half people on an axis: ticks of one where there are few, else whole thousands apart."""
+    sums: dict[Any, float] = {}
+    for row in frame:
+        value = row[y] or 0
+        sums[row[x]] = sums.get(row[x], 0) + value if stacked else max(sums.get(row[x], 0), value)
+    step = 1 if max(sums.values(), default=0) <= _FEW_COUNTED else None
+    axis = figure.update_xaxes if across else figure.update_yaxes
+    axis(tickformat=",~r", dtick=step)
 
 
 def control_chart(frame: Frame, *, order: Sequence[str]) -> Figure:
@@ -204,11 +219,16 @@ def control_chart(frame: Frame, *, order: Sequence[str]) -> Figure:
             )  # fmt: skip
         figure.add_scatter(
             x=nights, y=part.column("value"), name=name, legendgroup=name,
-            mode="lines+markers", connectgaps=False, line={"width": 2, "color": colour},
-            marker={"size": [11 if f else 4 for f in part.column("is_flagged")],
-                    "symbol": ["x" if f else "circle" for f in part.column("is_flagged")],
-                    "color": [LIGHT["missed"] if f else colour for f in part.column("is_flagged")]},
-            hovertemplate="%{x|%-d %b}: %{y:.3%}",
+            mode="lines+markers", connectgaps=False, line={"width": 1.5, "color": colour},
+            marker={"size": 3}, hovertemplate="%{x|%-d %b}: %{y:.3%}",
+        )  # fmt: skip
+    flagged = frame.where(is_flagged=True)
+    if len(flagged):
+        figure.add_scatter(
+            x=flagged.column("night"), y=flagged.column("value"), name="flagged", mode="markers",
+            marker={"size": 12, "symbol": "x", "color": LIGHT["missed"]},
+            customdata=[escape(name) for name in flagged.column("series")],
+            hovertemplate="%{customdata}, %{x|%-d %b}: %{y:.3%}",
         )  # fmt: skip
     days(figure, frame.column("night"))
     figure.update_yaxes(tickformat=".2~%", rangemode="tozero")

@@ -162,6 +162,22 @@ def run_nights(data: Published, nights: int) -> list[date]:
     return [night for night in data.calendar(nights) if night >= data.first_night]
 
 
+def incomplete_nights(data: Published, nights: int) -> list[date]:
+    """Those of `run_nights` on which some source was not read completely, or nothing ran."""
+    found: dict[date, bool] = {}
+    for row in data.frame("extraction_nights", first=since(data, nights)):
+        done = row["streams_done"] == row["streams"]
+        found[row["night"]] = found.get(row["night"], True) and done
+    return [night for night in run_nights(data, nights) if not found.get(night, False)]
+
+
+def as_known(data: Published) -> str:
+    """What to say before figures of people on a night that was not complete."""
+    if data.night not in incomplete_nights(data, 1):
+        return ""
+    return "As last known, a source was not read completely: "
+
+
 def since(data: Published, nights: int) -> date:
     """The first of the last `nights`."""
     return data.calendar(nights)[0]

@@ -37,6 +37,7 @@ def environment(zone: ZoneInfo) -> jinja2.Environment:
     env.filters |= {
         "cell": lambda value, column, filters: cell(value, column, zone, column.name in filters),
         "count": words.count,
+        "coded": coded,
         "mark": lambda status: words.MARK.get(status, ""),
         "is_number": lambda kind: kind in _NUMBERS,
         "figure_json": figure_json,
@@ -81,6 +82,15 @@ def time(value: datetime | None, zone: ZoneInfo) -> Markup:
     )
 
 
+def coded(text: str) -> Markup:
+    """Plain words in which what stands between backticks is code."""
+    parts = [
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
+        for i, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)
+
+
 def cell(value: Any, column: Column, zone: ZoneInfo, is_filter: bool = False) -> Markup:
     """One table cell; `data-v` is what a filter compares, where it is not the text itself."""
     kind = column.kind
@@ -92,6 +102,8 @@ def cell(value: Any, column: Column, zone: ZoneInfo, is_filter: bool = False) ->
         sign = words.MARK.get(plain, "")
         return Markup("<td class={} data-v={}>{} {}</td>").format(plain, plain, sign, said)
     shown = _content(value, kind, zone)
+    if kind in ("long", "name"):
+        return Markup("<td class={}>{}</td>").format(kind, shown)
     if is_filter and plain != shown:
         return Markup('<td data-v="{}">{}</td>').format(plain, shown)
     return Markup("<td>{}</td>").format(shown)
@@ -120,6 +132,10 @@ def _content(value: Any, kind: str, zone: ZoneInfo) -> Markup:
     if kind == "night" and isinstance(value, date):
         return escape(words.day(value))
     if kind == "links":
-        links = [Markup('<a href="{}">{}</a>').format(*pair) for pair in value]
+        links = [
+            Markup('<a href="{}">{}</a>').format(to, said) if to else escape(said)
+            for to, said in value
+        ]
         return Markup(", ").join(links) or escape(words.NO_VALUE)
-    return escape(words.plain(str(value)))
+    text = words.plain(str(value))
+    return coded(text) if kind == "long" else escape(text)

@@ -52,12 +52,13 @@ class Standing:
     def note(self) -> str:
         """Why it is unknown, or where it is missed although it is not over all."""
         if self.row is None:
-            return "not measured yet: this copy has no such figure"
+            return "nobody measures it here yet"
         told = [words.plain(self.row["note"])]
         if self.is_partly and self.missed:
             told.insert(0, f"{self.row['status']} over all, missed in {_places(self.missed)}")
         told += [
-            f"{words.title(row['metric'])}: {figure_text(row)}, {row['status']}"
+            f"{words.title(row['metric'])}: {figure_text(row)}"
+            + (f", {row['status']}" if row["value"] is not None else "")
             for row in self.also
             if row["status"] != "met"
         ]

@@ -3,6 +3,7 @@ one: a share that is not whole is never shown as 100 %."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from optout.http.redact import Redactor
 
 NO_VALUE = "–"
 _SPACE = "\N{NO-BREAK SPACE}"
+_MINUS = "\N{MINUS SIGN}"
 _REDACT = Redactor()
 
 STATUS = {"met": "met", "missed": "missed", "unknown": "unknown", "shown": "shown"}
@@ -76,8 +78,21 @@ def title(name: str | None) -> str:
 
 
 def count(value: float | None) -> str:
-    """A whole number with thin grouping: 12,345."""
-    return NO_VALUE if value is None else f"{value:,.0f}"
+    """A whole number in groups of three: 12,345, and −3 with its proper sign."""
+    return NO_VALUE if value is None else f"{value:,.0f}".replace("-", _MINUS)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A number that brings its noun in a format: `{n:send|sends}` gives `1 send`, `3 sends`."""
+
+    number: float
+
+    def __format__(self, nouns: str) -> str:
+        """The number, with the noun in the right form if any is given."""
+        one, _, many = nouns.partition("|")
+        noun = one if self.number == 1 else many
+        return f"{count(self.number)} {noun}" if nouns else count(self.number)
 
 
 def percent(value: float | None, target: float | None = None) -> str:
@@ -113,7 +128,7 @@ def seconds(value: float | None) -> str:
     if value is None:
         return NO_VALUE
     if value < 120:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+        return f"{value:.1f} s" if 0 < value < 10 else f"{value:.0f} s"
     return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboards import figures, words
-from dashboards.blocks import Block, Column, Empty, Section
-from dashboards.canvas import days
+from dashboards import figures, lists, words
+from dashboards.blocks import Block, Column, Empty, Section, Table
+from dashboards.canvas import days, hatch_nights
 from dashboards.data import Published
 from dashboards.frame import Frame
-from dashboards.page import Page, Places, overall_facts, pivot, plot, section, since
+from dashboards.page import (
+    Page,
+    Places,
+    as_known,
+    incomplete_nights,
+    overall_facts,
+    pivot,
+    plot,
+    section,
+    since,
+)
 from dashboards.theme import LIGHT
 
 NIGHTS = 90
@@ -39,6 +49,13 @@ def build(data: Published, places: Places) -> Sequence[Section]:
             lead="Opted out is a decision. Unengaged is none: no click, purchase or login for "
             "the configured time. Never asked: nobody knows what they want.",
         ),
+        section(
+            "lists",
+            "Lists",
+            lambda: _lists(data),
+            lead="Contact keys with their group, one file a category, always of the newest night. "
+            "Who may be mailed is in none of them. `optout explain ADDRESS` tells of one person.",
+        ),
         section("nights", "Audience by night", lambda: _nights(data)),
         section("preferences", "What the hub says", lambda: _preferences(data)),
         section(
@@ -59,6 +76,7 @@ def build(data: Published, places: Places) -> Sequence[Section]:
 def _groups(data: Published) -> list[Block]:
     frame = data.frame("audience")
     return _stacked(
+        data,
         frame,
         "audience-groups",
         "People by category",
@@ -68,9 +86,26 @@ def _groups(data: Published) -> list[Block]:
     )
 
 
+def _lists(data: Published) -> list[Block]:
+    found = {(r["category"], r["status"]): r["people"] for r in data.frame("audience")}
+    if not found:
+        return [Empty("No audience was counted tonight.", "The lists are those of the last one.")]
+    columns = [Column("category", "Category", "title")]
+    columns += [Column(s, words.title(s), "count") for s in lists.STATUSES]
+    columns.append(Column("file", "Who", "links"))
+    rows = []
+    for name in data.context.categories:
+        file = lists.file_of(name)
+        link = (f"../{lists.FOLDER}/{file}", file)
+        rows.append((name, *(found.get((name, s), 0) for s in lists.STATUSES), [link]))
+    frame = Frame.of([c.name for c in columns], rows)
+    return [Table("audience-lists", f"{as_known(data)}people by group", columns, frame)]
+
+
 def _preferences(data: Published) -> list[Block]:
     frame = data.frame("preferences")
     return _stacked(
+        data,
         frame,
         "preference-states",
         "Preferences by category",
@@ -81,7 +116,13 @@ def _preferences(data: Published) -> list[Block]:
 
 
 def _stacked(
-    frame: Frame, name: str, title: str, by: str, colours: dict[str, str], empty: str
+    data: Published,
+    frame: Frame,
+    name: str,
+    title: str,
+    by: str,
+    colours: dict[str, str],
+    empty: str,
 ) -> list[Block]:
     if not len(frame):
         return [Empty(empty, "A source was not read completely, or nobody is known yet.")]
@@ -93,7 +134,7 @@ def _stacked(
     columns = [Column("category", "Category"), *(Column(s, words.title(s), "count") for s in order)]
     first = table.first() or {}
     shares = [f"{words.title(s).lower()} {words.count(first[s])}" for s in order]
-    says = f"{first['category']}: {', '.join(shares)}."
+    says = f"{as_known(data)}{first['category']}: {', '.join(shares)}."
     drawn = figures.bars(
         named,
         x="category",
@@ -126,8 +167,12 @@ def _nights(data: Published) -> list[Block]:
         colours=STATUSES,
         y_title="people × categories",
     )
-    days(drawn, frame.column("night"))
+    unknown = incomplete_nights(data, NIGHTS)
+    hatch_nights(drawn, unknown)
+    days(drawn, [*frame.column("night"), *unknown])
     says = f"{words.plural(len(table), 'night')}, all categories together."
+    if unknown:
+        says += f" {words.plural(len(unknown), 'night')} hatched: not every source was read."
     return [plot("audience-nights", "Groups by night", drawn, says, table, columns)]
 
 

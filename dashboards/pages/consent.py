@@ -8,7 +8,7 @@ from dashboards import figures, words
 from dashboards.blocks import Block, Column, Empty, Section, Table
 from dashboards.data import Published
 from dashboards.frame import Frame
-from dashboards.page import Page, Places, metric_facts, overall_facts, plot, section
+from dashboards.page import Page, Places, as_known, metric_facts, overall_facts, plot, section
 from dashboards.theme import LIGHT
 
 _SHOWN_ROWS = 100
@@ -55,15 +55,16 @@ def build(data: Published, places: Places) -> Sequence[Section]:
 def _status(data: Published) -> list[Block]:
     blocks = overall_facts(data, _LABELS)
     frame = data.frame("consent_status")
-    blocks += _bars(frame, "consent-status", "People by regime", "regime")
+    blocks += _bars(data, frame, "consent-status", "People by regime", "regime")
     return blocks
 
 
 def _basis(data: Published) -> list[Block]:
-    return _bars(data.frame("consent_basis"), "consent-basis", "People by basis", "basis")
+    frame = data.frame("consent_basis")
+    return _bars(data, frame, "consent-basis", "People by basis", "basis")
 
 
-def _bars(frame: Frame, name: str, title: str, by: str) -> list[Block]:
+def _bars(data: Published, frame: Frame, name: str, title: str, by: str) -> list[Block]:
     if not len(frame):
         return [
             Empty(
@@ -76,7 +77,7 @@ def _bars(frame: Frame, name: str, title: str, by: str) -> list[Block]:
     named = Frame.of(frame.columns, [(words.title(r[by]), r["status"], r["people"]) for r in frame])
     total = sum(frame.column("people"))
     bad = sum(r["people"] for r in frame if r["status"] in ("expired", "not_proven"))
-    says = f"{total:,} people; {bad:,} without a consent that can be shown today."
+    says = f"{as_known(data)}{total:,} people; {bad:,} without a consent that can be shown today."
     columns = (
         Column(by, words.title(by)),
         Column("status", "Status", "title"),

@@ -68,6 +68,7 @@ def _tonight(data: Published) -> list[Block]:
     columns = (
         Column("system", "System"),
         Column("status", "Read completely", "read"),
+        Column("why_not", "Why not", "long"),
         Column("streams_done", "Streams", "count"),
         Column("streams", "Of", "count"),
         Column("records", "Records", "count"),
@@ -78,7 +79,6 @@ def _tonight(data: Published) -> list[Block]:
         Column("rate_limited", "Limited", "count"),
         Column("waited_seconds", "Waited", "seconds"),
         Column("findings", "Findings", "count"),
-        Column("why_not", "Why not"),
     )
     rows = []
     for row in frame:
@@ -128,6 +128,7 @@ def _streams(data: Published) -> list[Block]:
         Column("system", "System"),
         Column("stream", "Stream", "code"),
         Column("status", "Read completely", "read"),
+        Column("why", "Why not, notes", "long"),
         Column("row_count", "Rows", "count"),
         Column("read_total", "Records", "count"),
         Column("vendor_total", "Vendor says", "count"),
@@ -136,7 +137,6 @@ def _streams(data: Published) -> list[Block]:
         Column("waited_seconds", "Waited", "seconds"),
         Column("revision", "API revision"),
         Column("read_at", "Read from", "moment"),
-        Column("why", "Why not, notes"),
     )
     rows = []
     for row in data.frame("streams"):

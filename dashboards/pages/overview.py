@@ -34,9 +34,13 @@ _SHOWN_SYSTEMS = 5
 def build(data: Published, places: Places) -> Sequence[Section]:
     """The sections of the page."""
     found = standings(data)
+    todo = steps(data, found)
+    promised = [tile(s) for s in found if s.is_promise]
+    shown = [tile(s) for s in found if not s.is_promise]
     return [
-        Section("promises", "Promises", [verdict(found), Tiles([tile(s) for s in found])]),
-        section("next", "What to do next", lambda: [_steps(data, found)]),
+        Section("promises", "Promises", [verdict(found, todo), Tiles(promised)]),
+        Section("next", "What to do next", [todo]),
+        Section("figures", "Figures without a target", [Tiles(shown)]),
         section("alerts", "Open alerts", lambda: [_alerts(data, places)],
                 do="Alerts are judged after each night.", command="optout alerts list"),
         section("sources", "Sources tonight", lambda: [_sources(data)],
@@ -45,8 +49,8 @@ def build(data: Published, places: Places) -> Sequence[Section]:
     ]  # fmt: skip
 
 
-def verdict(found: Sequence[Standing]) -> Verdict:
-    """How many promises are met, missed, unknown: in one sentence, and which."""
+def verdict(found: Sequence[Standing], todo: Steps) -> Verdict:
+    """How many promises are met, missed, unknown: in one sentence, and which; the first step."""
     promised = [s for s in found if s.is_promise]
     lists = {
         status: [s.promise.title for s in promised if s.status == status]
@@ -54,7 +58,7 @@ def verdict(found: Sequence[Standing]) -> Verdict:
     }
     total = len(promised)
     if len(lists["met"]) == total:
-        return Verdict(f"All {total} promises are met.", "met")
+        return Verdict(f"All {total} promises are met.", "met", first=_first(todo))
     sums = [f"{len(names)} {status}" for status, names in lists.items() if names]
     sums[0] = f"{sums[0].split()[0]} of {total} promises {sums[0].split()[1]}"
     details = [
@@ -63,7 +67,11 @@ def verdict(found: Sequence[Standing]) -> Verdict:
         if names and status != "met"
     ]
     status = "missed" if lists["missed"] else "unknown"
-    return Verdict(f"{', '.join(sums)}.", status, details)
+    return Verdict(f"{', '.join(sums)}.", status, details, _first(todo))
+
+
+def _first(todo: Steps) -> Step | None:
+    return todo.items[0] if todo.items else None
 
 
 def tile(standing: Standing) -> Tile:
@@ -93,13 +101,14 @@ def _parts(standing: Standing) -> str:
     row = standing.row
     if row is None or row["numerator"] is None:
         return ""
-    numbers = {"n": words.count(row["numerator"]), "d": words.count(row["denominator"])}
-    text = standing.promise.of.format(**numbers)
+    numbers = {"n": row["numerator"], "d": row["denominator"] or 0}
+    text = standing.promise.of.format(**{k: words.Counted(n) for k, n in numbers.items()})
     aside = row["not_comparable"]
     return f"{text} · {words.count(aside)} not comparable" if aside else text
 
 
-def _steps(data: Published, found: Sequence[Standing]) -> Block:
+def steps(data: Published, found: Sequence[Standing]) -> Steps:
+    """What to do, the most urgent first: sources that are lacking, then promises missed."""
     items: list[Step] = []
     for source in data.frame("sources").where(is_complete=False):
         why = words.plain(source["why_not"]) or "not read"
@@ -130,16 +139,26 @@ def _worst(standing: Standing) -> str:
 def _alerts(data: Published, places: Places) -> Block:
     columns = (
         Column("severity", "Severity", "title"),
-        Column("headline", "What"),
-        Column("systems", "Systems"),
-        Column("since", "Since", "night"),
+        Column("headline", "What", "long"),
+        Column("next_step", "Next step", "long"),
+        Column("since", "Since", "name"),
         Column("state", "State", "title"),
-        Column("next_step", "Next step"),
-        Column("runbook", "Runbook", "code"),
+        Column("runbook", "Runbook", "links"),
     )
-    frame = open_alerts(places.alerts, data.night)
+    found = open_alerts(places.alerts, data.night)
+    frame = Frame.of(
+        [c.name for c in columns],
+        [(r["severity"], r["headline"], r["next_step"], words.day(r["since"]), r["state"],
+          [_runbook(data, r["rule"])]) for r in found],
+    )  # fmt: skip
     return Table("alerts-table", f"{words.plural(len(frame), 'alert')} open.", columns, frame,
                  empty="No alert is open.")  # fmt: skip
+
+
+def _runbook(data: Published, rule: str) -> tuple[str, str]:
+    """Its address, where the installation has one that a browser can open, and its name."""
+    base = data.context.runbook_url
+    return (f"{base}/{rule}.md" if base else "", rule.replace("_", " "))
 
 
 def _sources(data: Published) -> Block:
@@ -149,7 +168,7 @@ def _sources(data: Published) -> Block:
         Column("streams", "Streams"),
         Column("records", "Records", "count"),
         Column("read_at", "Read from", "moment"),
-        Column("why_not", "Why not"),
+        Column("why_not", "Why not", "long"),
     )
     found = {row["system"]: row for row in data.frame("sources")}
     rows = []

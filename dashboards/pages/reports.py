@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards import words
 from dashboards.blocks import Block, Column, Empty, Section, Table
 from dashboards.data import Published
 from dashboards.frame import Frame
@@ -44,7 +45,7 @@ def _archive(places: Places) -> list[Block]:
     if not folders:
         return [Empty("No report was written yet.", "Write one with", "optout report daily")]
     columns = (
-        Column("period", "Period"),
+        Column("period", "Period", "name"),
         Column("kind", "Report", "title"),
         Column("files", "Read", "links"),
         Column("tables", "Tables", "links"),
@@ -80,7 +81,8 @@ def _nights(data: Published, places: Places) -> list[Block]:
         if row["night"] == data.night:
             continue
         was_built = places.site is not None and (places.site / name).is_dir()
-        pages = [(f"../{name}/index.html", f"{name}/index.html")] if was_built else []
+        said = f"Pages of {words.day(row['night'])}"
+        pages = [(f"../{name}/index.html", said)] if was_built else []
         rows.append((row["night"], row["kind"], pages))
     rows.reverse()
     frame = Frame.of([c.name for c in columns], rows)

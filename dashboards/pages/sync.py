@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 from dashboards import figures, words
 from dashboards.blocks import Block, Column, Empty, Facts, Section, Table
 from dashboards.data import Published
-from dashboards.frame import Frame
+from dashboards.frame import Frame, Record
 from dashboards.page import (
     Page,
     Places,
     fact,
+    incomplete_nights,
     metric_facts,
     overall_facts,
     plot,
-    run_nights,
     section,
     since,
 )
@@ -183,14 +183,7 @@ def _count_of(data: Published, metric: str, system: str) -> float | None:
 
 def flow_frame(data: Published, nights: int = NIGHTS) -> tuple[Frame, list[date]]:
     """What opened and closed, and the nights on which some source was not complete."""
-    first = since(data, nights)
-    frame = data.frame("drift_flow", first=first)
-    complete: Mapping[date, bool] = {}
-    for row in data.frame("extraction_nights", first=first):
-        done = row["streams_done"] == row["streams"]
-        complete = {**complete, row["night"]: complete.get(row["night"], True) and done}
-    unknown = [n for n in run_nights(data, nights) if not complete.get(n, False)]
-    return frame, unknown
+    return data.frame("drift_flow", first=since(data, nights)), incomplete_nights(data, nights)
 
 
 def _flow(data: Published) -> list[Block]:
@@ -202,6 +195,8 @@ def _flow(data: Published) -> list[Block]:
     last = frame.where(night=data.night)
     opened, closed = sum(last.column("opened")), sum(last.column("closed"))
     says = f"Tonight {opened:,} opened and {closed:,} closed."
+    if data.night in unknown:
+        says = "Tonight is unknown where a source was not read completely."
     if unknown:
         says += f" {words.plural(len(unknown), 'night')} hatched: a source was not read completely."
     drawn = figures.flow(frame, order=DISAGREEMENTS, unknown=unknown)
@@ -253,21 +248,31 @@ def _causes(data: Published) -> list[Block]:
         Column("system", "System"),
         Column("store", "Store", "code"),
         Column("reason", "Reason", "title"),
-        Column("decided_system", "Decided by"),
-        Column("decided_source", "Through", "title"),
+        Column("decided", "Decided by"),
         Column("cells", "Cells", "count"),
         Column("people", "People", "count"),
-        Column("oldest", "Oldest", "night"),
-        Column("first", "First suspicion"),
+        Column("oldest", "Oldest", "name"),
+        Column("first", "First suspicion", "long"),
     )
-    found = data.frame("drift_causes")
-    rows = [(*row, suspicion(record)) for row, record in zip(found.rows, found, strict=True)]
-    frame = Frame.of((*found.columns, "first"), rows)
+    rows = [
+        (r["class"], r["system"], r["store"], r["reason"], _decided(r), r["cells"], r["people"],
+         words.day(r["oldest"]), suspicion(r))
+        for r in data.frame("drift_causes")
+    ]  # fmt: skip
+    frame = Frame.of([c.name for c in columns], rows)
     return [
         Table(
             "drift-causes", "The largest causes", columns, frame, empty="No disagreement is open."
         )
     ]
+
+
+def _decided(row: Record) -> str | None:
+    """The change that decides, where one does: in which system, and by which way."""
+    if row["decided_system"] is None:
+        return None
+    through = words.title(row["decided_source"]).lower() if row["decided_source"] else "unknown"
+    return f"{row['decided_system']}, {through}"
 
 
 def _rows(data: Published) -> list[Block]:

@@ -235,6 +235,12 @@ CROSS JOIN (VALUES ('mailable', 61000), ('never_asked', 9000), ('unengaged', 140
                    ('undeliverable', 1900)) AS s(status, base)
 WHERE n.kind = 'run';
 
+-- A few of those people: every category in one group, a group after the other.
+INSERT INTO audit.audience
+SELECT CAST(md5('person ' || CAST(n AS VARCHAR)) AS UUID),
+       CAST((SELECT sum(bit) FROM mart.category) AS BIGINT) << CAST(12 * (n % 5) AS INTEGER)
+FROM range(300) AS t(n);
+
 INSERT INTO mart.preference_daily
 SELECT n.night, c.category, s.state, base
 FROM core.night AS n

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import duckdb
 import pytest
 
-from dashboards.build import build
+from dashboards.build import _shared, build
 from dashboards.data import NotMeasured, Published, open_published
+from dashboards.lists import STATUSES
 from dashboards.page import Places
 from dashboards.pages import extraction, optout_rates, overview, sync
 from dashboards.series import trend_frame
@@ -18,10 +22,10 @@ from dashboards.site import PAGES
 from dashboards.standing import standings
 
 ANCHORS = {
-    "index": "promises next alerts sources nights",
+    "index": "promises next figures alerts sources nights",
     "sync": "recall accuracy over-suppression open flow ages causes rows latency",
     "optouts": "rate control flags sources processing open",
-    "audience": "groups nights preferences global",
+    "audience": "groups lists nights preferences global",
     "violations": "timeline systems evidence campaigns",
     "consent": "status basis forecast people sends",
     "trail": "completeness parts kinds gaps chain",
@@ -139,7 +143,11 @@ def test_nothing_is_called_met_that_could_not_be_judged(incomplete):
     tiles = [overview.tile(s) for s in standings(incomplete)]
     assert [t.id for t in tiles] == TILES
     assert [t.id for t in tiles if t.status == "met"] == []
-    assert overview.verdict(standings(incomplete)).status == "missed"
+    told = overview.verdict(
+        standings(incomplete), overview.steps(incomplete, standings(incomplete))
+    )
+    assert told.status == "missed"
+    assert told.first is not None and "was not read completely" in told.first.text
     for tile in tiles:
         row = incomplete.metric(tile.id) or tile.row
         if row is not None and row["value"] is None:
@@ -157,7 +165,38 @@ def test_the_addresses_of_pages_and_sections_last(built, slug):
 def test_there_are_no_pages_but_those_and_the_tiles_keep_their_names(built):
     """A renamed page breaks every link to it."""
     assert {p.slug for p in PAGES} == set(ANCHORS)
-    assert [i for i in page(built, "index").ids if i in TILES] == TILES
+    assert sorted(i for i in page(built, "index").ids if i in TILES) == sorted(TILES)
+
+
+def test_a_night_links_the_run_that_made_it_where_an_address_is_configured(data):
+    """Who doubts a figure begins at its run."""
+    told = replace(data.context, runs_url="https://dagster.example.org/runs/")
+    with_url = Published(data.con, told)
+    with_url.run_id = "0b5e"
+    shown = _shared(with_url, "plotly.js")["run"]
+    assert shown == {"id": "0b5e", "url": "https://dagster.example.org/runs/0b5e"}
+    assert _shared(data, "plotly.js")["run"] is None
+
+
+def test_every_category_has_its_list_and_the_page_links_it(built, data):
+    """A marketing person asks who, not how many."""
+    html = (built.folder / "audience.html").read_text(encoding="utf-8")
+    for category in data.context.categories:
+        file = built.folder.parent / "lists" / f"audience-{category}.csv"
+        with file.open(encoding="utf-8", newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        assert Counter(row["status"] for row in rows) == dict.fromkeys(STATUSES, 60)
+        assert len({row["contact_key"] for row in rows}) == len(rows)
+        assert f'href="../lists/{file.name}"' in html
+
+
+def test_an_older_night_leaves_the_lists_alone(data, tmp_path):
+    """Last month's opt-outs under tonight's name would be mailed."""
+    with_lists = build(data, tmp_path).folder.parent / "lists"
+    before = {f.name: f.stat().st_mtime_ns for f in with_lists.iterdir()}
+    assert len(before) == len(data.context.categories)
+    build(Published(data.con, data.context, data.calendar(2)[0]), tmp_path)
+    assert {f.name: f.stat().st_mtime_ns for f in with_lists.iterdir()} == before
 
 
 @pytest.mark.parametrize("slug", ANCHORS)

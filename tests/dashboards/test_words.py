@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dashboards import words
+from dashboards.render import coded
 
 
 def said(text: str) -> str:
@@ -69,3 +70,16 @@ def test_figures_are_formatted_for_people(shown, text):
 def test_words_of_others_lose_their_addresses():
     """A campaign's name or an error's text can hold a person's address."""
     assert "ana@example.org" not in words.plain("News for ana@example.org")
+
+
+def test_a_number_brings_its_noun_in_the_right_form():
+    """`1 sends` makes a reader doubt the figure as well."""
+    of = "{n:send|sends} of {d}"
+    assert of.format(n=words.Counted(1), d=words.Counted(12_345)) == "1 send of 12,345"
+    assert of.format(n=words.Counted(0), d=words.Counted(1)) == "0 sends of 1"
+
+
+def test_what_stands_between_backticks_is_code_and_nothing_escapes():
+    """A next step that cannot be told from its command is typed wrongly."""
+    said = coded("Run `optout drift --system <one>` & mend it.")
+    assert said == "Run <code>optout drift --system &lt;one&gt;</code> &amp; mend it."
