@@ -15,11 +15,13 @@ from optout.http.retry import RetryPolicy
 from optout.model import Categories, Source
 from optout.records import Change, Finding, MailEvent
 from optout.sandbox.acts import Act, Mailing
+from optout.sandbox.sendgrid.door import Refusal
 from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import Killed, MemoryOutput
 from optout.vendors.base import Context, ReadRequest
 from optout.vendors.sendgrid import messages as sendgrid_messages
+from optout.vendors.sendgrid import windows as sendgrid_windows
 from optout.vendors.sendgrid.connector import SendGrid, SendGridConfig
 
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
@@ -39,6 +41,7 @@ def twin() -> SendGridTwin:
 def sandbox(twin: SendGridTwin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     monkeypatch.setattr("optout.sandbox.sendgrid.log.MAX_MESSAGES", CAP)
     monkeypatch.setattr(sendgrid_messages, "CAP", CAP)
+    monkeypatch.setattr(sendgrid_windows, "CAP", CAP)
     with Sandbox([twin], limits_on=False) as running:
         yield running
 
@@ -107,9 +110,34 @@ def test_a_second_that_is_full_is_split_by_status(twin: SendGridTwin, sandbox: S
     assert (kinds.count("sent"), kinds.count("dropped")) == (8, 8)
 
 
-def test_a_second_that_cannot_be_split_is_incomplete(twin: SendGridTwin, sandbox: Sandbox) -> None:
+def test_a_second_that_is_full_is_split_into_fractions(
+    twin: SendGridTwin, sandbox: Sandbox
+) -> None:
+    """A large single send is made at thousands a second: each night would be incomplete."""
+    people = [f"r{number:03}@example.org" for number in range(3 * CAP)]
+    twin.send(Mailing("m", "Autumn", "promotional", AT), people)
+    out = read(sandbox)
+    assert out.status == "complete"
+    assert sorted(sent_to(out)) == people
+
+
+@pytest.mark.parametrize("fraction", ["is cut off", "is refused", "is of no use"])
+def test_a_second_that_cannot_be_split_is_incomplete(
+    twin: SendGridTwin, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fraction: str
+) -> None:
     """Sends that no query shows are unknown, and never zero."""
-    send(twin, 25, seconds=1)
+    people = [f"r{number:03}@example.org" for number in range(3 * CAP)]
+    if fraction == "is of no use":
+        monkeypatch.setattr("optout.sandbox.sendgrid.twin._PACE", timedelta(0))
+
+    def odd(text: str) -> datetime:
+        if "." in text and fraction == "is refused":
+            raise Refusal(400, "invalid timestamp in the query", "query")
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return at.replace(microsecond=0) if fraction == "is cut off" else at
+
+    monkeypatch.setattr("optout.sandbox.sendgrid.log._at", odd)
+    twin.send(Mailing("m", "Autumn", "promotional", AT), people)
     out = read(sandbox)
     assert out.status == "incomplete"
     assert out.why and "within one second" in out.why

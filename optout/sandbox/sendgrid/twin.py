@@ -27,6 +27,8 @@ MAIN = "main"
 _PAGES_OF_THE_VENDOR = frozenset({Source.EMAIL_LINK, Source.PREFERENCE_CENTER})
 """Sources that pass through SendGrid's own unsubscribe pages, and so leave an event."""
 _BYPASS = {"bypass_list_management": 1}
+_PACE = timedelta(milliseconds=2)
+"""Between two messages of a single send."""
 
 SCOPES = frozenset({
     "asm.groups.read", "asm.groups.create", "asm.groups.delete",
@@ -160,11 +162,11 @@ class SendGridTwin(Twin):
         singlesend = None if mailing.category is None else self._single_send(mailing, group)
         campaign = {} if singlesend is None else self._campaign(mailing, singlesend)
         label = mailing.category or TRANSACTIONAL
-        for address in addresses:
+        for number, address in enumerate(addresses):
             message = Message(
                 f"{self.rng.getrandbits(64):016x}.recvd-sandbox-1.0",
-                mailing.sent_at, mailing.from_address, mailing.name, address.lower(),
-                "delivered", group, (label,), campaign,
+                mailing.sent_at + number * _PACE, mailing.from_address, mailing.name,
+                address.lower(), "delivered", group, (label,), campaign,
             )  # fmt: skip
             bypass = _BYPASS if self.main.is_suppressed(address, group) else {}
             self._delivery(message, bypass)

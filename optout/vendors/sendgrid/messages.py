@@ -2,15 +2,15 @@
 
 Email Logs (POST /v3/logs) are asked first: they tell the group, the machine's address and an id of
 each event. Email Activity (GET /v3/messages, sold apart, empty for EU subusers) comes second. Both
-answer at most 1,000 messages and have no cursor, so a window that comes back full is halved
-until it does not; a single second that is full makes the night incomplete, and says so.
+answer at most 1,000 messages and have no cursor (`optout.vendors.sendgrid.windows`); a time that
+cannot be told apart further makes the night incomplete, and says so.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,13 +23,11 @@ from optout.model import TRANSACTIONAL
 from optout.vendors.sendgrid.message_rows import Event, Message, rows_of_message
 from optout.vendors.sendgrid.rows import Account, Book, epoch, moment
 from optout.vendors.sendgrid.steps import Result, Sink
+from optout.vendors.sendgrid.windows import CAP, SECOND, Window, windows
 
-CAP = 1000
 WORKERS = 4
 _LOGS, _LOG = "/v3/logs", "/v3/logs/{id}"
 _MESSAGES, _MESSAGE = "/v3/messages", "/v3/messages/{id}"
-Window = tuple[int, int]
-"""Unix seconds, the second one outside."""
 
 
 class MessageLog(ABC):
@@ -37,7 +35,7 @@ class MessageLog(ABC):
 
     feed: str
     splits: tuple[str, ...]
-    """Conditions that part a second's messages further."""
+    id_field: str
 
     def __init__(self, http: HttpClient, book: Book, account: Account) -> None:
         self.http = http
@@ -72,6 +70,7 @@ class EmailLogs(MessageLog):
     """The Email Logs API: messages by the time at which they were made."""
 
     feed = "log"
+    id_field = "sg_message_id"
     splits = tuple(
         f"status IN ('{word}')"
         for word in ("processed", "delivered", "deferred", "dropped", "bounced", "blocked")
@@ -126,6 +125,7 @@ class EmailActivity(MessageLog):
     """The Email Activity API: messages by the time of their last event."""
 
     feed = "activity"
+    id_field = "msg_id"
     splits = tuple(f'status="{word}"' for word in ("processed", "delivered", "not_delivered"))
 
     def probe(self) -> None:
@@ -177,7 +177,8 @@ class Span:
 
     def window(self) -> Window:
         """In whole seconds, none cut off."""
-        return int(self.start.timestamp()), int(self.end.timestamp()) + 1
+        start, end = (int(at.timestamp()) for at in (self.start, self.end))
+        return start * SECOND, (end + 1) * SECOND
 
 
 def find_log(http: HttpClient, book: Book, account: Account) -> MessageLog:
@@ -193,13 +194,13 @@ def find_log(http: HttpClient, book: Book, account: Account) -> MessageLog:
 
 
 def read_messages(log: MessageLog, span: Span, sink: Sink) -> Result:
-    """All messages of the span with their events; the cursor is the second up to which all are
+    """All messages of the span with their events; the cursor is the moment up to which all are
     read."""
     start, end = span.window()
     cursor = sink.cursor or {"from": start, "end": end, "read": 0}
     result = Result(read=cursor["read"])
     forgotten = 0
-    for window, messages, is_whole in _windows(log, (cursor["from"], cursor["end"])):
+    for window, messages, is_whole in windows(log, (cursor["from"], cursor["end"])):
         if not is_whole:
             result.why.append(f"{log.account.title}: more than {CAP} messages within one second")
         for message, is_known in ordered_map(_fetch(log), messages, WORKERS):
@@ -223,30 +224,15 @@ def _fetch(log: MessageLog) -> Callable[[Mapping[str, Any]], tuple[Message, bool
     return fetch
 
 
-def _windows(log: MessageLog, whole: Window) -> Iterator[tuple[Window, list[dict[str, Any]], bool]]:
-    """Windows from left to right, each with all its messages (or the word that they are not)."""
-    waiting = [whole] if whole[0] < whole[1] else []
-    while waiting:
-        window = start, end = waiting.pop()
-        found = log.search(window)
-        if len(found) < CAP:
-            yield window, found, True
-        elif end - start > 1:
-            middle = (start + end) // 2
-            waiting += [(middle, end), (start, middle)]
-        else:
-            parts = [log.search(window, condition) for condition in log.splits]
-            is_whole = all(len(part) < CAP for part in parts)
-            yield window, [each for part in parts for each in part], is_whole
-
-
 def _and(query: str, condition: str) -> str:
     return f"{query} AND {condition}" if condition else query
 
 
-def _stamp(second: int) -> str:
-    at = datetime.fromtimestamp(second, UTC)
-    return f'TIMESTAMP "{at:%Y-%m-%dT%H:%M:%SZ}"'
+def _stamp(moment_ms: int) -> str:
+    """The documented form; with a fraction only where a single second has to be parted."""
+    seconds, fraction = divmod(moment_ms, SECOND)
+    at = datetime.fromtimestamp(seconds, UTC)
+    return f'TIMESTAMP "{at:%Y-%m-%dT%H:%M:%S}{f".{fraction:03}" if fraction else ""}Z"'
 
 
 def _bypasses(event: Mapping[str, Any]) -> bool:
