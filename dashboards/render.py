@@ -51,8 +51,17 @@ def figure_json(figure: Any) -> Markup:
     Nine digits tell one cell of a hundred million from none.
     """
     whole = json.loads(to_json_plotly(figure.to_plotly_json()), parse_float=_nine_digits)
+    _say_nights_once(whole["data"])
     text = json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON without a tag in it
+
+
+def _say_nights_once(traces: list[dict[str, Any]]) -> None:
+    """Lines over the same nights bear them once: `sameX` lets the page's script put them back."""
+    for trace in traces[1:]:
+        if trace.get("x") and trace["x"] == traces[0].get("x"):
+            del trace["x"]
+            trace["sameX"] = True
 
 
 def _nine_digits(number: str) -> float:

@@ -32,6 +32,9 @@
     if (!window.Plotly) { return; }
     document.querySelectorAll("script[data-plot]").forEach(function (source) {
       var figure = coloured(JSON.parse(source.textContent), isDark());
+      figure.data.forEach(function (trace) {
+        if (trace.sameX) { trace.x = figure.data[0].x; delete trace.sameX; }
+      });
       window.Plotly.react(source.getAttribute("data-plot"), figure.data, figure.layout,
         { displayModeBar: false, responsive: true });
     });

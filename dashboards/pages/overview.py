@@ -103,6 +103,8 @@ def _parts(standing: Standing) -> str:
         return ""
     numbers = {"n": row["numerator"], "d": row["denominator"] or 0}
     text = standing.promise.of.format(**{k: words.Counted(n) for k, n in numbers.items()})
+    if row["value"] is None:
+        return f"as far as known: {text}"
     aside = row["not_comparable"]
     return f"{text} · {words.count(aside)} not comparable" if aside else text
 
