@@ -118,7 +118,6 @@ class ThresholdTable(_Table):
     mass_move_people: int = Field(default=20, ge=1)
     mass_move_share: float = Field(default=0.001, gt=0, lt=1)
     drift_growth_nights: int = Field(default=3, ge=2)
-    complaint_volume: int = Field(default=1000, ge=1)
     late_share: float = Field(default=0.001, gt=0, lt=1)
     """The allowed share of opt-outs that took more than 24 hours (1 - 99.9 %)."""
     rate_limited_share: float = Field(default=0.05, gt=0, lt=1)

@@ -58,6 +58,54 @@ def test_what_was_mended_tonight_still_counts_for_last_night() -> None:
     assert (condition.count, condition.previous) == (2, 5)
 
 
+def test_a_new_episode_tells_nothing_of_sends_that_were_mended() -> None:
+    """'4 messages to 3 people' for one new one: the next night looks worse than it is."""
+    facts = Ledger()
+    first = facts.night(1)
+    facts.drift("unhonoured_opt_out", "mailchimp", range(2), first)
+    facts.send("mailchimp", 0, first)
+    facts.send("mailchimp", 1, first)
+    facts.mend("unhonoured_opt_out", "mailchimp", facts.night(2))
+    tonight = facts.night(3)
+    facts.send("mailchimp", 7, tonight)
+    told = found(facts, "breach", tonight)
+    assert (told.count, told.people, len(told.events)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("day", "when"),
+    [(1, "5 business days left"), (4, "2 business days left"), (7, "1 business day left"),
+     (8, "today is the last day"), (9, "the deadline is over")],
+)  # fmt: skip
+def test_a_deadline_is_told_as_it_comes_nearer(day: int, when: str) -> None:
+    """1 September 2026 is a Tuesday; the strict reading takes no day off for the 7th, a holiday."""
+    facts = Ledger()
+    night = facts.night(1)
+    facts.opt_out(0, night, date(2026, 9, 8), "mailchimp")
+    now = datetime.combine(date(2026, 9, day), datetime.min.time(), UTC) + timedelta(hours=2)
+    (one,) = (r for r in RULES if r.name == "deadline")
+    (condition,) = one.judge(facts.facts(night, now=now)).conditions
+    assert condition.headline.endswith(when)
+
+
+@pytest.mark.parametrize(("later", "is_told"), [(2, False), (16, True)])
+def test_the_sum_after_a_spike_is_the_spike_unless_more_comes(later: int, is_told: bool) -> None:
+    """One campaign that people left would be told for a fortnight, first as a page, then again."""
+    facts = Ledger()
+    nights = [facts.night(number) for number in (1, 2)]
+    usual = {"dimension": "system", "system": "sendgrid", "key": "sendgrid", "deliveries": 9000}
+    facts.insert(
+        "audit.spike", night=nights[0], kind="spike", since=nights[0], window_nights=1,
+        opt_outs=60, expected=1.0, rate=0.006, ratio=60.0, **usual,
+    )  # fmt: skip
+    facts.insert(
+        "audit.spike", night=nights[1], kind="slow_rise", since=nights[0], window_nights=4,
+        opt_outs=60 + later, expected=4.0, rate=0.006, ratio=15.0, **usual,
+    )  # fmt: skip
+    (one,) = (r for r in RULES if r.name == "slow_rise")
+    assert bool(one.judge(facts.facts(nights[1])).conditions) == is_told
+
+
 @pytest.mark.parametrize(
     ("lost", "group"), [(3, f"into:{HUB}"), (0, "into:sendgrid")], ids=["lost", "unhonoured"]
 )

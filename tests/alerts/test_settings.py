@@ -27,7 +27,7 @@ from optout.settings import load_settings
             "use starttls",
         ),
         ("[alerts]\nrepeat_pages_hours = 3", "alerts.repeat_pages_hours: unknown key"),
-        ("[alerts.thresholds]\ncomplaint_volume = 0", "complaint_volume"),
+        ("[alerts.thresholds]\nstale_hours = 0", "stale_hours"),
     ],
 )
 def test_a_wrong_setting_is_said_with_its_key(

@@ -38,7 +38,8 @@ def _deadline(facts: Facts, link: tuple[str, str], rows: list[Row]) -> Condition
     source, target = link
     left, count = min(r["left"] for r in rows), sum(int(r["people"]) for r in rows)
     over = sum(int(r["people"]) for r in rows if r["left"] < 0)
-    when = f"{plural(left, 'business day')} left" if left >= 0 else "the deadline is over"
+    when = f"{plural(left, 'business day')} left" if left else "today is the last day"
+    when = when if left >= 0 else "the deadline is over"
     return Condition(
         key=facts.key("deadline", source, target),
         severity=Severity.PAGE if left <= LAST_DAYS else Severity.TICKET,

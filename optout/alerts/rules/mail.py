@@ -12,11 +12,11 @@ NEVER = 0.003
 
 
 def complaints(facts: Facts) -> Judgement:
-    """Complaints per delivery at or above 0.1 %, and 0.3 %; fewer deliveries say nothing."""
+    """Complaints per delivery at or above 0.1 %, and 0.3 %; of too few deliveries
+    (`[policy.clocks] complaint_minimum`) there is no figure."""
     conditions, known = [], set()
     for (system, category), figure in facts.tonight("complaint_rate").items():
-        enough = (figure.denominator or 0) >= facts.limits.complaint_volume
-        if not system or category or not figure.is_known or not enough:
+        if not system or category or not figure.is_known:
             continue
         known.add(system)
         if (figure.value or 0) >= LOOK:

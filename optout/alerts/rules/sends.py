@@ -33,12 +33,9 @@ def breach(facts: Facts) -> Judgement:
         return nothing_known()
     senders: dict[str, list[Row]] = {}
     for row in facts.rows("send"):
-        senders.setdefault(row["system"], []).append(row)
-    conditions = [
-        _condition(facts, system, rows)
-        for system, rows in senders.items()
-        if any(r["is_unmended"] or r["found_night"] == facts.night for r in rows)
-    ]
+        if row["is_unmended"] or row["found_night"] == facts.night:
+            senders.setdefault(row["system"], []).append(row)
+    conditions = [_condition(facts, system, rows) for system, rows in senders.items()]
 
     def judged(key: AlertKey) -> bool:
         return facts.all_known and facts.mail_known(*key.systems)
