@@ -46,9 +46,11 @@ def run(
     nights: int = NIGHTS,
     plan: Plan = PLAN,
     story: Mapping[int, Step] = STORY,
+    kept: int = KEPT,
     say: Callable[[str], None] = lambda line: None,
 ) -> Finished:
-    """Read the last `nights` of the story into `folder`, with alerts, reports and pages."""
+    """Read the last `nights` of the story into `folder`, with alerts and the last night's pages;
+    the last `kept` get pages and reports of their own."""
     shift = NIGHTS - nights
     with Bench(folder, plan) as bench:
         bench.file.write_text(bench.file.read_text(encoding="utf-8") + POLICY, encoding="utf-8")
@@ -60,10 +62,11 @@ def run(
                 say(f"{bench.world.night.date}: no run, {step.told}")
                 continue
             started = time.monotonic()
-            _night(bench, step, is_kept=number > nights - KEPT)
+            _night(bench, step, is_kept=number > nights - kept)
             say(f"{bench.world.night.date}: {time.monotonic() - started:.1f} s {step.told}")
         project = bench.project()
-    _report(project, PERIODS)
+    if kept:
+        _report(project, PERIODS)
     return Finished(project, build_site(project))
 
 

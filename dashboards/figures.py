@@ -204,15 +204,17 @@ def _whole_ticks(
     axis(tickformat=",~r", dtick=step)
 
 
-def control_chart(frame: Frame, *, order: Sequence[str]) -> Figure:
-    """A rate with its limits: `frame` has night, series, value, low, high, is_flagged. Flagged
-    nights are marked by a cross, and unknown ones break the line."""
+def control_chart(
+    frame: Frame, *, order: Sequence[str], limits: Sequence[str] | None = None
+) -> Figure:
+    """Rates, with the limits of those named (None: of all): `frame` has night, series, value, low,
+    high, is_flagged. Flagged nights are marked by a cross, and unknown ones break the line."""
     figure = canvas(height=320)
     colours = colour_of(list(order))
     for name in (n for n in order if n in frame.column("series")):
         part = frame.where(series=name)
         nights, colour = part.column("night"), colours[name]
-        for bound in ("low", "high"):
+        for bound in ("low", "high") if limits is None or name in limits else ():
             figure.add_scatter(
                 x=nights, y=part.column(bound), mode="lines", legendgroup=name, showlegend=False,
                 line={"width": 1, "dash": "dot", "color": colour}, hoverinfo="skip",

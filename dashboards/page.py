@@ -175,7 +175,7 @@ def as_known(data: Published) -> str:
     """What to say before figures of people on a night that was not complete."""
     if data.night not in incomplete_nights(data, 1):
         return ""
-    return "As last known, a source was not read completely: "
+    return "As last known, because a source was not read completely. "
 
 
 def since(data: Published, nights: int) -> date:

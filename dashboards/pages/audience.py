@@ -99,7 +99,7 @@ def _lists(data: Published) -> list[Block]:
         link = (f"../{lists.FOLDER}/{file}", file)
         rows.append((name, *(found.get((name, s), 0) for s in lists.STATUSES), [link]))
     frame = Frame.of([c.name for c in columns], rows)
-    return [Table("audience-lists", f"{as_known(data)}people by group", columns, frame)]
+    return [Table("audience-lists", f"{as_known(data)}People by group", columns, frame)]
 
 
 def _preferences(data: Published) -> list[Block]:

@@ -135,7 +135,7 @@ def _streams(data: Published) -> list[Block]:
         Column("requests", "Requests", "count"),
         Column("retries", "Retries", "count"),
         Column("waited_seconds", "Waited", "seconds"),
-        Column("revision", "API revision"),
+        Column("revision", "API revision", "name"),
         Column("read_at", "Read from", "moment"),
     )
     rows = []

@@ -118,7 +118,10 @@ def control(data: Published) -> list[Block]:
         flagged = frame.where(is_flagged=True)
         order = frame.distinct("series")
         among = words.plural(len(order), "series", "series")
-        says = f"{words.plural(len(flagged), 'flagged night')} in {among}."
+        # The limits of all would hide the rates: of those that were crossed, else of one.
+        limits = flagged.distinct("series") or order[:1]
+        says = f"{words.plural(len(flagged), 'flagged night')} in {among}; "
+        says += f"limits drawn of {words.listed(limits)}."
         table = Frame(flagged.columns, tuple(reversed(flagged.rows)))
         columns = (
             Column("night", "Night", "night"),
@@ -129,7 +132,7 @@ def control(data: Published) -> list[Block]:
             Column("opt_outs", "Opt-outs", "count"),
             Column("deliveries", "Deliveries", "count"),
         )
-        drawn = figures.control_chart(frame, order=order)
+        drawn = figures.control_chart(frame, order=order, limits=limits)
         blocks.append(plot(f"control-{dimension}", f"By {dimension}", drawn, says, table, columns))
     if not blocks:
         return [

@@ -105,6 +105,8 @@ def _parts(standing: Standing) -> str:
     text = standing.promise.of.format(**{k: words.Counted(n) for k, n in numbers.items()})
     if row["value"] is None:
         return f"as far as known: {text}"
+    if "{d" not in standing.promise.of:
+        return ""  # the value says it
     aside = row["not_comparable"]
     return f"{text} · {words.count(aside)} not comparable" if aside else text
 

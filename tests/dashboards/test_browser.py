@@ -3,96 +3,12 @@ everybody. Needs a Chromium in the path."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
 
 from dashboards.site import PAGES
+from optout.testing.browser import Visit, axe
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SERIOUS = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        if os.environ.get("OPTOUT_REQUIRE_OPTIONAL") == "1":
-            pytest.fail("no Chromium in the path, and OPTOUT_REQUIRE_OPTIONAL asks for one")
-        pytest.skip("no Chromium in the path: install one to open the pages in it")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield opened
-        opened.close()
-
-
-class Visit:
-    """One page in one browser context, with everything that went wrong."""
-
-    def __init__(self, browser, **options) -> None:
-        self.context = browser.new_context(**options)
-        self.faults: list[str] = []
-        self.context.route("**/*", self._only_files)
-        self.page = self.context.new_page()
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-
-    def _only_files(self, route):
-        url = route.request.url
-        if url.startswith(("file://", "data:", "blob:", "http://127.0.0.1")):
-            route.continue_()
-            return
-        self.faults.append(f"outside request: {url}")
-        route.abort()
-
-    def _heard(self, message):
-        if message.type in ("error", "warning"):
-            self.faults.append(f"{message.type}: {message.text}")
-
-    def open(self, file: Path, anchor: str = "") -> None:
-        self.page.goto(file.as_uri() + anchor)
-        self.page.wait_for_load_state("load")
-
-    def until(self, expression: str):
-        """The value of an expression once it is true; the pages' own policy forbids polling by
-        eval."""
-        for _ in range(100):
-            value = self.page.evaluate(expression)
-            if value:
-                return value
-            self.page.wait_for_timeout(20)
-        raise AssertionError(f"never true: {expression}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.context.close()
-
-
-def axe(page, *rules: str) -> list[str]:
-    """Serious faults, of some rules or all; a plot is one image to a reader, its inside is not
-    looked at, and axe fetches nothing for itself."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    options = {"preload": False, "resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = list(rules)
-    # Rows of a table are all alike: ten stand for hundreds.
-    page.evaluate(
-        "document.querySelectorAll('tbody').forEach(b => {"
-        " while (b.rows.length > 10) b.deleteRow(10); })"
-    )
-    context = {"exclude": [[".draw"]]}
-    found = Axe().run(page, context=context, options=options).response["violations"]
-    return [f"{v['id']}: {v['nodes'][0]['target']}" for v in found if v["impact"] in SERIOUS]
 
 
 @pytest.mark.parametrize("slug", [p.slug for p in PAGES])
