@@ -8,10 +8,15 @@ distinct unless the policy folds them. A hash without a key can be reversed for 
 from __future__ import annotations
 
 import hmac
+import re
 import unicodedata
 from dataclasses import dataclass
 
 import idna
+
+
+_BLANK = re.compile(r"[\s\x00-\x1f]")
+"""Whitespace of any script, and what controls a terminal."""
 
 
 class BadAddress(ValueError):
@@ -34,7 +39,7 @@ def normalise(address: str, folding: Folding | None = None) -> str:
         text = unicodedata.normalize("NFC", address.strip()).lower()
         text = unicodedata.normalize("NFC", text)
     local, at, domain = text.rpartition("@")
-    if not at or not local or not domain or any(c.isspace() or c < " " for c in text):
+    if not at or not local or not domain or _BLANK.search(text):
         raise BadAddress("not an e-mail address")
     if not domain.isascii():
         try:
