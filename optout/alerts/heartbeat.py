@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
 from optout.alerts.outbox import waiting
+from optout.alerts.rules.words import plural
 from optout.alerts.settings import AlertsTable
 from optout.alerts.sinks.base import Misconfigured, http_client
 from optout.alerts.state import AlertState, stamp
@@ -79,5 +80,5 @@ def check(
         hours = int(age.total_seconds() // 3600)
         return Pulse(False, f"the newest night began {hours} hours ago", night, waits)
     if waits:
-        return Pulse(False, f"{waits} notices wait for their channel", night, waits)
+        return Pulse(False, f"{plural(waits, 'notice')} still to be sent", night, waits)
     return Pulse(True, "", night, 0)

@@ -14,6 +14,7 @@ from rich.table import Table
 from optout.alerts.heartbeat import check
 from optout.alerts.life import Alert
 from optout.alerts.outbox import waiting
+from optout.alerts.rules.words import plural
 from optout.alerts.service import Alerting, facts_of, identity
 from optout.alerts.state import AlertState, Silence
 from optout.alerts.trial import send_tests
@@ -64,7 +65,7 @@ def list_command(
     else:
         _echo_table(rows)
         for channel, count in waits.items():
-            click.echo(f"{count} notices wait for the channel {channel}.", err=True)
+            click.echo(f"{plural(count, 'notice')} still to be sent through {channel}.", err=True)
     return EXIT_MISSED if any(a.is_open for a in alerts) else EXIT_OK
 
 

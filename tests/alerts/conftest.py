@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +14,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import click
 import duckdb
 import pytest
 from cryptography import x509
@@ -28,6 +31,7 @@ from optout.testing.mail_server import MailServer
 from optout.testing.receivers import Receiver
 from optout.vendors import expected_streams
 from optout.warehouse.connection import migrate
+from orchestration.cli import cli
 
 # The machine may be busy: slowness is no finding.
 settings.register_profile("alerts", deadline=None)
@@ -211,3 +215,33 @@ channels = ["pager", "chat", "mail", "hook", "file"]
 @pytest.fixture
 def channels() -> Callable[[Receiver, MailServer, Path], str]:
     return every_channel
+
+
+_COMMAND = re.compile(r"(?:`|^)(optout [a-z][^`\n#]*)", re.MULTILINE)
+_PLACES = {"SYSTEM": "sell", "TARGET": "sell", "FILE": "f.csv", "DATE": "2026-09-01"}
+
+
+def check_commands(text: str) -> None:
+    """Every command that a text names exists, with its options and their values."""
+    for said in _COMMAND.findall(text):
+        for name, value in _PLACES.items():
+            said = said.replace(name, value)
+        arguments = shlex.split(said)[1:]
+        if arguments and not arguments[0].startswith("-"):
+            _parse(cli, arguments)
+
+
+def _parse(group: click.Command, arguments: list[str]) -> None:
+    context = click.Context(group, info_name=group.name)
+    while isinstance(group, click.Group):
+        command = group.get_command(context, arguments[0])
+        assert command is not None, f"there is no command {arguments[0]}"
+        group, arguments = command, arguments[1:]
+        if isinstance(group, click.Group) and not arguments:
+            return
+    group.make_context(group.name, arguments, parent=context, resilient_parsing=False)
+
+
+@pytest.fixture(scope="session")
+def commands_exist() -> Callable[[str], None]:
+    return check_commands

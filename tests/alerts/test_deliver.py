@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from optout.alerts import heartbeat
 from optout.alerts.outbox import waiting
 from optout.alerts.service import Alerting, evaluate_and_deliver
 from optout.testing.ledger import Ledger
@@ -77,6 +78,30 @@ def test_a_channel_that_is_down_for_a_moment_gets_everything_in_order(
     assert (incident.state, incident.opened) == ("resolved", 1)
     assert receiver.beats == 1
     assert logged(place) == []
+
+
+def test_another_scheduler_sees_a_notice_that_waits_and_a_switch_that_nobody_told(
+    receiver: Receiver, installation: Install, tmp_path: Path
+) -> None:
+    """'All is well' from a machine whose pages do not leave it is the worst answer of all."""
+    place = installation(tmp_path, pager_then_file(receiver), receiver.environ())
+    place.publish(bad)
+    newest = (NOW.date(), NOW.replace(tzinfo=None))
+
+    def told(after: timedelta, nights: tuple[date, datetime] | None = newest) -> str:
+        now = NOW + after
+        evaluate_and_deliver(place.project(now))
+        with Alerting(place.project(now)) as alerting:
+            return heartbeat.check(alerting.state, nights, alerting.table, now).why_not
+
+    receiver.faults.extend([Fault("/v2", 503), Fault("/beat", 500)])
+    assert told(timedelta()) == "1 notice still to be sent"
+    assert told(timedelta(minutes=5)) == ""
+    assert receiver.beats == 0, "the switch refused"
+    assert told(timedelta(minutes=6)) == ""
+    assert receiver.beats == 1, "it is told at the next tick, and once"
+    assert told(timedelta(hours=27)) == "the newest night began 27 hours ago"
+    assert told(timedelta(), None) == "no night was published yet"
 
 
 def test_a_resting_channel_is_not_asked_before_its_time(
