@@ -1,6 +1,6 @@
 """Rule 5: how one cell (person, ESP, category) differs from what is expected, if it does.
 
-This is the readable definition; `optout/warehouse/sql/audit_verdicts.sql` and `audit_in_flight.sql`
+This is the readable definition; `optout/warehouse/sql/audit_cells.sql` and `audit_in_flight.sql`
 compute the same for everyone at once and are tested against it.
 """
 

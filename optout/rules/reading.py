@@ -1,6 +1,6 @@
 """Rule 8: what the records that one system holds of one person say together.
 
-Categories are bits (`optout.model.Categories`). `optout/warehouse/sql/audit_cells.sql` computes the
+Categories are bits (`optout.model.Categories`). `optout/warehouse/sql/audit_words.sql` computes the
 same for everyone at once and is tested against it.
 """
 

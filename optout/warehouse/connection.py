@@ -24,6 +24,9 @@ _CONFIG: dict[str, Any] = {
 _FULL = re.compile(r"no space left|file too large|quota exceeded|out of disk", re.I)
 _DENIED = re.compile(r"permission denied|read-only file system", re.I)
 _OF_THE_FILE = (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException)
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_LEAST_MEMORY = 192
+_MEMORY_A_THREAD = 96
 _MIGRATION = re.compile(r"^(\d{4})_\w+\.sql$")
 
 
@@ -116,6 +119,38 @@ def transaction(con: DuckDBPyConnection) -> Iterator[None]:
         con.execute("ROLLBACK")
         raise
     con.execute("COMMIT")
+
+
+@contextmanager
+def bounded(con: DuckDBPyConnection, megabytes: int) -> Iterator[None]:
+    """Let DuckDB hold no more than this: it writes the rest beside its file and reads it again.
+
+    A lower limit that was set before stays. Every thread needs room of its own to work in, so that
+    the bound grows with the processors.
+    """
+    beside = con.cursor()  # settings can be put back even where the transaction of `con` failed
+    before, threads = _setting(beside, "memory_limit"), int(_setting(beside, "threads"))
+    megabytes = max(megabytes, _LEAST_MEMORY, _MEMORY_A_THREAD * threads)
+    if _bytes(before) <= megabytes * 10**6:
+        yield
+        return
+    beside.execute("SET memory_limit = $limit", {"limit": f"{megabytes}MB"})
+    try:
+        yield
+    finally:
+        number, unit = before.split()  # cut to one decimal: without half of one it would sink
+        beside.execute("SET memory_limit = $limit", {"limit": f"{float(number) + 0.05:.2f} {unit}"})
+
+
+def _setting(con: DuckDBPyConnection, name: str) -> str:
+    row = con.execute("SELECT current_setting($name)", {"name": name}).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _bytes(size: str) -> float:
+    """As DuckDB prints sizes: `18.7 GiB`."""
+    number, unit = size.split()
+    return float(number) * float(1024 ** _UNITS.index(unit))
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 """What each person's preference should be tonight, and every cell where a system disagrees.
 
 The rules are those of `optout.rules`; here they are set-based SQL (`sql/audit_*.sql`) over packed
-masks. Of one person in one system all readings are joined by a single `bit_or` over a 64-bit word:
+masks. Of one person in one system all readings are joined by a single `bit_or` over a word; with
+k categories:
 
-    ESP   sends | blocks << 12 | outs << 24 | ins << 36 | unclear << 48 | present << 60
-    hub   ins | outs << 12 | unclear << 24 | owed << 36 | lifted << 48 | present << 60
+    ESP   sends | blocks << k | outs << 2k | ins << 3k | unclear << 4k | present << 5k
+    hub   owed | lifted << k | outs << 2k | ins << 3k | unclear << 4k | present << 5k
 
-(`owed`: has to be opted out by rule 3, `lifted`: was, until the person came back). So each ESP
-costs one grouping and one join with the hub. People in whom everything agrees are counted by what
-they show; only the others are unfolded into cells.
+(`owed`: has to be opted out by rule 3, `lifted`: was, until the person came back.) As many systems
+as fit share one 64-bit integer, so that one grouping by person sets them all side by side, without
+a join. The pairs of words that occur are few: each pair is judged once, people in whom everything
+agrees are counted by it, and only the others are looked at one by one.
+
 """
 
 from __future__ import annotations
@@ -16,19 +19,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 from duckdb import DuckDBPyConnection
 
 from optout.model import Categories
 from optout.rules.resolution import DEFAULT_WINDOW
+from optout.warehouse.connection import bounded
 from optout.warehouse.coverage import Coverage, coverage
 from optout.warehouse.script import run
+from optout.warehouse.words import PEOPLE_A_PASS, Layout, join_words, megabytes_for, pair, people
 
+_VERDICTS = ("audit_verdicts", "audit_in_flight", "audit_conflicts", "audit_drift")
 _WORK_TABLES = (
-    "category", "system", "judged", "hub", "weak_row", "weak", "superseded", "out", "scope", "in",
-    "span", "standing", "decided", "attempt", "reason", "lifting", "hub_said", "aside",
-    "person_group", "cell", "odd", "difference", "cause", "in_flight", "verdict", "conflict",
+    "category", "system", "judged", "weak_row", "weak", "superseded", "out", "scope", "in", "span",
+    "decided", "attempt", "reason", "lifting", "aside", "place", "word", "group", "cell", "odd",
+    "person", "reading", "cause", "in_flight", "verdict", "conflict",
 )  # fmt: skip
+_WORK_VIEWS = ("pair", "difference", "observation", "change")
 
 
 @dataclass(frozen=True)
@@ -62,24 +70,62 @@ def policy_coverage(con: DuckDBPyConnection, night: date, policy: ReconcilePolic
     return coverage(con, night, (policy.hub, *policy.systems), policy.streams)
 
 
-def reconcile(con: DuckDBPyConnection, night: date, *, policy: ReconcilePolicy) -> Reconciled:
+def reconcile(
+    con: DuckDBPyConnection,
+    night: date,
+    *,
+    policy: ReconcilePolicy,
+    people_a_pass: int = PEOPLE_A_PASS,
+) -> Reconciled:
     """Write `audit.expected`, `audit.drift` and `audit.cell_count` of the night.
 
     Runs in the caller's transaction; running it again changes nothing. A backfilled night, or one
     that a later run has overtaken, is left as it is: its snapshot cannot be seen any more. Only
     systems that were read completely are judged, and none where the hub was not: their open drifts
-    stay open, untouched. Raises UsageError for a night that was never begun.
+    stay open, untouched. `people_a_pass` bounds memory and changes no answer. Raises UsageError for
+    a night that was never begun.
     """
     covered = policy_coverage(con, night, policy)
     if covered.is_backfill or not covered.is_latest:
         return Reconciled(night, ())
     judged = _judged(covered, policy)
-    _prepare(con, policy, judged)
-    _expect(con, covered, policy)
-    run(con, "audit_undo", night=night)
-    _judge(con, covered, policy, judged)
+    systems = [name for name in policy.systems if name in judged]
+    layout = Layout.of(len(policy.categories.names), (policy.hub, *systems))
+    values = {
+        **layout.values,
+        "hub": policy.hub,
+        "window": policy.window,
+        "cutoff": covered.cutoff,
+        "night": night,
+    }
+    with bounded(con, megabytes_for(people(con))):
+        _prepare(con, policy, judged)
+        _expect_and_judge(con, policy, layout, values, people_a_pass)
     _clear(con)
     return _outcome(con, night, judged)
+
+
+def _expect_and_judge(
+    con: DuckDBPyConnection,
+    policy: ReconcilePolicy,
+    layout: Layout,
+    values: Mapping[str, Any],
+    people_a_pass: int,
+) -> None:
+    """Rule 3 for everyone, rules 5 and 8 for ESPs that may be judged, and the life of drifts."""
+    for name in ("audit_weak", "audit_changes", "audit_expected", "audit_undo", "audit_aside"):
+        run(con, name, **values)
+    join_words(con, layout, values, people_a_pass)
+    for system in layout.esps:
+        con.execute(pair(layout, policy.hub, system))
+        run(con, "audit_groups", system=system)
+    run(con, "audit_cells", **values)
+    for system in layout.esps:
+        con.execute(pair(layout, policy.hub, system))
+        run(con, "audit_people", system=system)
+    con.execute(pair(layout, policy.hub, policy.hub))
+    for name in _VERDICTS:
+        run(con, name, **values)
 
 
 def _judged(covered: Coverage, policy: ReconcilePolicy) -> tuple[str, ...]:
@@ -102,41 +148,7 @@ def _prepare(con: DuckDBPyConnection, policy: ReconcilePolicy, judged: Collectio
     con.executemany("INSERT INTO rec_system VALUES (?, ?)", list(masks.items()))
     if judged:
         con.executemany("INSERT INTO rec_judged VALUES (?)", [(name,) for name in judged])
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE rec_person_group (
-            system VARCHAR, contact_key UUID, word BIGINT, hub_word BIGINT,
-            withheld INTEGER, weak INTEGER, people BIGINT
-        )
-        """
-    )
-
-
-def _expect(con: DuckDBPyConnection, covered: Coverage, policy: ReconcilePolicy) -> None:
-    """Rule 3 for everyone, from whatever is known tonight."""
-    values = {"cutoff": covered.cutoff, "window": policy.window}
-    run(con, "audit_hub", hub=policy.hub)
-    run(con, "audit_weak", all=policy.categories.all)
-    run(con, "audit_changes", **values)
-    run(con, "audit_expected", **values)
-
-
-def _judge(
-    con: DuckDBPyConnection, covered: Coverage, policy: ReconcilePolicy, judged: Collection[str]
-) -> None:
-    """Rules 5 and 8 for every ESP that may be judged, then the life of each drift."""
-    for system, mask in policy.systems.items():
-        if system in judged:
-            run(con, "audit_cells", system=system, mask=mask)
-    values = {"hub": policy.hub, "cutoff": covered.cutoff, "night": covered.night}
-    for name in (
-        "audit_unfold",
-        "audit_verdicts",
-        "audit_in_flight",
-        "audit_conflicts",
-        "audit_drift",
-    ):
-        run(con, name, **values)
+    run(con, "audit_prepare")
 
 
 def _outcome(con: DuckDBPyConnection, night: date, judged: tuple[str, ...]) -> Reconciled:
@@ -155,5 +167,7 @@ def _outcome(con: DuckDBPyConnection, night: date, judged: tuple[str, ...]) -> R
 
 def _clear(con: DuckDBPyConnection) -> None:
     """After a failure there is nothing to clear: the caller's rollback takes the tables with it."""
+    for name in _WORK_VIEWS:
+        con.execute(f"DROP VIEW IF EXISTS temp.rec_{name}")
     for name in _WORK_TABLES:
         con.execute(f"DROP TABLE IF EXISTS temp.rec_{name}")

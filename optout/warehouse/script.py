@@ -22,11 +22,15 @@ def statements(name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def parameters(statement: str) -> set[str]:
+    """The names of the values that a statement wants."""
+    return set(_PARAMETER.findall(statement))
+
+
 def run(con: DuckDBPyConnection, name: str, **values: Any) -> None:
     """Execute a file; each statement is given the parameters that it names."""
     for statement in statements(name):
-        wanted = set(_PARAMETER.findall(statement))
-        con.execute(statement, {key: values[key] for key in wanted})
+        con.execute(statement, {key: values[key] for key in parameters(statement)})
 
 
 def query(con: DuckDBPyConnection, name: str, **values: Any) -> list[tuple[Any, ...]]:

@@ -1,90 +1,71 @@
--- One ESP against the hub in one pass: people who are as they should be are counted by their words
--- (optout.warehouse.reconcile), everyone else is kept by key. Nothing is unfolded into cells here.
-
--- What only few people have, and what does not fit into the word: sends that a block of the same
--- store withholds, and weak outs that count.
-CREATE OR REPLACE TEMP TABLE rec_aside AS
-WITH store AS (
-    SELECT contact_key, store, bit_or(sends) AS sends, bit_or(store_blocks) AS blocks
-    FROM core.observation
-    WHERE system = $system AND night_to IS NULL
-      AND contact_key IN (
-            SELECT contact_key FROM core.observation
-            WHERE system = $system AND night_to IS NULL AND store_blocks <> 0
-      )
-    GROUP BY contact_key, store
-),
-sending AS (
+-- Rule 5 (optout.rules.drift.classify) for every pair of words that occurs, cell by cell: the first
+-- class that fits. Differences that only a later change explains are moved by `audit_in_flight`.
+-- `owing`: what has to be opted out; an opt-out that is held here and was never lifted included.
+CREATE OR REPLACE TEMP TABLE rec_cell AS
+WITH unpacked AS (
     SELECT
-        contact_key, bit_or(sends) AS sends, bit_or(sends - (sends & blocks)) AS unblocked
-    FROM store
-    GROUP BY contact_key
-)
-SELECT contact_key, bit_or(withheld) AS withheld, bit_or(weak) AS weak
-FROM (
-    SELECT contact_key, sends - (sends & unblocked) AS withheld, 0 AS weak FROM sending
-    UNION ALL
-    SELECT contact_key, 0, outs FROM rec_weak WHERE system = $system
-) AS either
-GROUP BY contact_key;
-
--- Factors of 4096 shift by 12 bits; 1152921504606846976 is bit 60 (present, known); the mask
--- 2305561602939686911 is that bit or any of sends, outs, unclear: something here tells of a person.
--- The reasons to keep a person, in order: missing here; unclear; perhaps contradicting records;
--- mailed against an opt-out; mailed and unknown; the hub unclear; blocked though lifted; blocked
--- and not shown by the hub.
-INSERT INTO rec_person_group
-WITH person AS (
-    SELECT
-        contact_key,
-        bit_or(
-            sends
-            + CAST(blocks AS BIGINT) * 4096
-            + CAST(outs - (outs & weak_outs) AS BIGINT) * 16777216
-            + CAST(ins - (ins & (outs - (outs & weak_outs))) AS BIGINT) * 68719476736
-            + CAST(unclear AS BIGINT) * 281474976710656
-            + CASE WHEN present THEN 1152921504606846976 ELSE 0 END
-        ) AS word
-    FROM core.observation
-    WHERE system = $system AND night_to IS NULL AND contact_key IS NOT NULL
-    GROUP BY contact_key
-),
-both_sides AS (
-    SELECT
-        coalesce(e.contact_key, h.contact_key) AS contact_key,
-        coalesce(e.word, 0) AS word, coalesce(h.word, 0) AS hub_word
-    FROM person AS e
-    FULL JOIN rec_hub AS h ON h.contact_key = e.contact_key
-),
-beside AS (
-    SELECT
-        b.*, coalesce(a.withheld, 0) AS withheld, coalesce(a.weak, 0) AS weak,
-        b.word & $mask AS sends,
-        (b.word & $mask) & ((b.word >> 12) | coalesce(a.withheld, 0)) AS blocked,
-        ((b.word >> 24) | coalesce(a.weak, 0)) & $mask AS outs
-    FROM both_sides AS b
-    LEFT JOIN rec_aside AS a ON a.contact_key = b.contact_key
+        g.system, g.word, g.hub_word, g.people, s.mask,
+        (g.word & s.mask) - (g.word & s.mask & (g.word >> $bits)) AS mailable,
+        (g.word >> ($bits * 2)) & s.mask AS outs,
+        (g.word >> ($bits * 3)) & s.mask AS ins,
+        (g.word >> ($bits * 4)) & s.mask AS unclear,
+        -- Something here tells of the person.
+        g.word >= $present OR (g.word & ($all + $all * $out + $all * $unclear)) <> 0 AS present,
+        g.hub_word & s.mask AS owed,
+        (g.hub_word >> $bits) & s.mask AS lifted,
+        (g.hub_word >> ($bits * 2)) & $all AS hub_outs,
+        (g.hub_word >> ($bits * 3)) & $all AS hub_ins,
+        (g.hub_word >> ($bits * 4)) & $all AS hub_unclear,
+        g.hub_word >= $present AS known
+    FROM rec_group AS g
+    JOIN rec_system AS s ON s.system = g.system
 ),
 shown AS (
-    SELECT
-        *, sends - blocked AS mailable, outs - (outs & (sends - blocked)) AS held,
-        (hub_word >> 12) & 4095 AS hub_outs
-    FROM beside
+    SELECT *, outs - (outs & mailable) AS held
+    FROM unpacked
+    WHERE known OR present
 ),
-judged AS (
+cell AS (
     SELECT
-        *,
-        hub_word >= 1152921504606846976 AND (word & 2305561602939686911) = 0 AND weak = 0
-        OR ((word >> 48) & $mask) <> 0
-        OR ((word >> 36) & outs) <> 0
-        OR ((hub_word >> 36) & mailable) <> 0
-        OR mailable <> 0 AND hub_word < 1152921504606846976
-        OR ((hub_word >> 24) & (4095 - hub_outs) & (mailable | held)) <> 0
-        OR ((hub_word >> 48) & held) <> 0
-        OR (held & (4095 - hub_outs)) <> 0 AS is_odd
-    FROM shown
+        u.system, u.word, u.hub_word, u.people, u.known, u.present, k.category, k.bit,
+        (u.mailable & k.bit) <> 0 AS is_mailable,
+        (u.held & k.bit) <> 0 AS is_held,
+        ((u.owed | (u.held - (u.held & u.lifted))) & k.bit) <> 0 AS is_owing,
+        (u.lifted & k.bit) <> 0 AS is_lifted,
+        (u.unclear & k.bit) <> 0 AS is_unclear,
+        (u.ins & u.outs & k.bit) <> 0 AS is_contradicted,
+        (u.hub_ins & k.bit) <> 0 AS is_hub_in,
+        (u.hub_outs & k.bit) <> 0 AS is_hub_out,
+        (u.hub_unclear & k.bit) <> 0 AS is_hub_unclear
+    FROM shown AS u
+    JOIN rec_category AS k ON (k.bit & u.mask) <> 0
 )
 SELECT
-    $system, CASE WHEN is_odd THEN contact_key END, word, hub_word, withheld, weak, count(*)
-FROM judged
-GROUP BY CASE WHEN is_odd THEN contact_key END, word, hub_word, withheld, weak;
+    row_number() OVER (ORDER BY system, word, hub_word, bit) AS cell_id,
+    system, word, hub_word, people, known, present, category, bit, is_mailable, is_held, is_owing,
+    is_contradicted,
+    CASE
+        WHEN is_unclear THEN 'not_comparable'
+        WHEN is_mailable AND is_owing THEN 'unhonoured_opt_out'
+        WHEN is_mailable AND NOT known THEN 'orphan_mailable'
+        WHEN (is_mailable OR is_held) AND is_hub_unclear AND NOT is_hub_out THEN 'not_comparable'
+        WHEN is_held AND is_lifted THEN 'over_suppressed'
+        WHEN is_held AND NOT is_hub_out THEN 'lost_opt_out'
+    END AS class,
+    CASE WHEN is_owing THEN 'opted_out' WHEN is_lifted OR is_hub_in THEN 'opted_in'
+         ELSE 'not_set' END AS expected,
+    CASE WHEN is_mailable THEN 'mailable' WHEN is_held THEN 'opted_out'
+         WHEN present THEN 'neither' ELSE 'absent' END AS actual
+FROM cell;
+
+-- The pairs of words that show something to look at. Everyone else is as they should be.
+CREATE OR REPLACE TEMP TABLE rec_odd AS
+SELECT
+    system, word, hub_word,
+    known AND NOT present AS is_missing,
+    max(CASE WHEN class IS NOT NULL THEN 1 ELSE 0 END) = 1 AS differs,
+    max(CASE WHEN is_contradicted THEN 1 ELSE 0 END) = 1 AS contradicts
+FROM rec_cell
+GROUP BY system, word, hub_word, known AND NOT present
+HAVING known AND NOT present
+    OR max(CASE WHEN class IS NOT NULL OR is_contradicted THEN 1 ELSE 0 END) = 1;

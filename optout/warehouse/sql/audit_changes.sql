@@ -5,8 +5,8 @@
 -- a join from its small side).
 CREATE OR REPLACE TEMP TABLE rec_superseded AS
 SELECT DISTINCT c.change_id
-FROM core.change AS c
-JOIN core.change AS s
+FROM rec_change AS c
+JOIN rec_change AS s
     ON s.system = c.system AND s.contact_key = c.contact_key AND s.new_state = c.new_state
    AND coalesce(s.category, '') = coalesce(c.category, '')
 WHERE c.time_kind = 'estimated' AND s.time_kind = 'source'
@@ -17,7 +17,7 @@ CREATE OR REPLACE TEMP TABLE rec_out AS
 SELECT
     c.contact_key, coalesce(k.bit, 0) AS bit, c.occurred_at, c.occurred_from, c.change_id,
     c.system, c.source
-FROM core.change AS c
+FROM rec_change AS c
 LEFT JOIN rec_category AS k ON k.category = c.category
 WHERE c.new_state = 'opted_out'
   AND (c.category IS NULL OR k.bit IS NOT NULL)
@@ -82,7 +82,7 @@ later AS (
     SELECT
         c.contact_key, coalesce(k.bit, 0) AS bit, c.occurred_at, c.occurred_from, c.change_id,
         c.system, c.source, c.is_explicit
-    FROM core.change AS c
+    FROM rec_change AS c
     JOIN person AS p ON p.contact_key = c.contact_key
     LEFT JOIN rec_category AS k ON k.category = c.category
     WHERE c.new_state = 'opted_in'
@@ -99,8 +99,8 @@ later AS (
 -- What the system that recorded a release of everything shows as opted out all the same.
 kept AS (
     SELECT o.system, o.contact_key, bit_or(o.category_outs) AS categories
-    FROM core.observation AS o
-    WHERE o.night_to IS NULL AND o.category_outs <> 0
+    FROM rec_observation AS o
+    WHERE o.category_outs <> 0
       AND o.contact_key IN (SELECT contact_key FROM later WHERE bit = 0 AND is_explicit)
     GROUP BY o.system, o.contact_key
 ),

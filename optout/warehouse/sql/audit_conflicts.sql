@@ -1,26 +1,15 @@
 -- conflicting_duplicates (optout.rules.reading.conflicts): records of one person that contradict
 -- each other; in the hub all of them, in an ESP those of one store.
 CREATE OR REPLACE TEMP TABLE rec_conflict AS
-WITH candidate AS (
-    SELECT system, contact_key FROM rec_cell WHERE contact_key IS NOT NULL AND conflict <> 0
-    UNION ALL
-    SELECT $hub, contact_key FROM rec_hub
-    WHERE (word & 4095 & (word >> 12)) <> 0 AND $hub IN (SELECT system FROM rec_judged)
-),
-record AS (
+WITH record AS (
     SELECT
-        o.system, o.contact_key, o.store, o.record_id,
-        CASE WHEN o.system = $hub THEN '' ELSE o.store END AS place,
-        bit_or(o.ins) AS ins,
-        bit_or((o.outs - (o.outs & o.weak_outs)) | coalesce(w.outs, 0)) AS outs
-    FROM candidate AS c
-    JOIN core.observation AS o ON o.system = c.system AND o.contact_key = c.contact_key
-    LEFT JOIN rec_weak AS w
-        ON w.system = o.system AND w.stream = o.stream AND w.store = o.store
-       AND w.record_id = o.record_id AND w.contact_key = o.contact_key
-    WHERE o.night_to IS NULL
-    GROUP BY o.system, o.contact_key, o.store, o.record_id,
-             CASE WHEN o.system = $hub THEN '' ELSE o.store END
+        r.system, r.contact_key, r.store, r.record_id,
+        CASE WHEN r.system = $hub THEN '' ELSE r.store END AS place,
+        bit_or(r.ins) AS ins, bit_or(r.outs) AS outs
+    FROM rec_reading AS r
+    WHERE r.contradicts
+    GROUP BY r.system, r.contact_key, r.store, r.record_id,
+             CASE WHEN r.system = $hub THEN '' ELSE r.store END
 ),
 place AS (
     SELECT
@@ -36,6 +25,6 @@ SELECT system, contact_key, category, min(store) AS store
 FROM place
 GROUP BY system, contact_key, category;
 
-INSERT INTO rec_verdict (class, system, category, contact_key, store)
-SELECT 'conflicting_duplicates', system, category, contact_key, store
+INSERT INTO rec_verdict (class, system, category, contact_key, store, is_moved)
+SELECT 'conflicting_duplicates', system, category, contact_key, store, false
 FROM rec_conflict;

@@ -1,43 +1,43 @@
 -- Rule 3 (optout.rules.resolution.resolve) for everyone of whom an opt-out is known.
 
--- How far the person's own opt-ins reach into each scope: an opt-out stands unless one of them was
--- certainly later than the window.
-CREATE OR REPLACE TEMP TABLE rec_standing AS
-SELECT
-    s.*,
-    NOT coalesce(r.reach > s.occurred_at + $window, false) AS stands,
-    r.contact_key IS NOT NULL AS is_contested
-FROM rec_scope AS s
-LEFT JOIN (
-    SELECT s.contact_key, s.bit, max(CASE WHEN i.is_explicit THEN i.occurred_from END) AS reach
-    FROM rec_scope AS s
-    JOIN rec_in AS i
-        ON i.contact_key = s.contact_key
-       AND (i.bit = s.bit OR (i.bit = 0 AND (i.kept & s.bit) = 0))
-    GROUP BY s.contact_key, s.bit
-) AS r ON r.contact_key = s.contact_key AND r.bit = s.bit;
-
 -- One row a (person, category): the opt-out of everything (g), that of the category (s), or both.
 CREATE OR REPLACE TEMP TABLE rec_decided AS
-WITH pair AS (
+WITH standing AS (
+    -- How far the person's own opt-ins reach into each scope: an opt-out stands unless one of them was
+    -- certainly later than the window.
+    SELECT
+        s.*,
+        NOT coalesce(r.reach > s.occurred_at + $window, false) AS stands,
+        r.contact_key IS NOT NULL AS is_contested
+    FROM rec_scope AS s
+    LEFT JOIN (
+        SELECT s.contact_key, s.bit, max(CASE WHEN i.is_explicit THEN i.occurred_from END) AS reach
+        FROM rec_scope AS s
+        JOIN rec_in AS i
+            ON i.contact_key = s.contact_key
+           AND (i.bit = s.bit OR (i.bit = 0 AND (i.kept & s.bit) = 0))
+        GROUP BY s.contact_key, s.bit
+    ) AS r ON r.contact_key = s.contact_key AND r.bit = s.bit
+),
+pair AS (
     SELECT
         g.contact_key, k.category, k.bit,
         g.stands AS g_stands, g.occurred_at AS g_at, g.occurred_from AS g_from,
         g.first_at AS g_first, g.change_id AS g_change, g.system AS g_system, g.source AS g_source,
         s.stands AS s_stands, s.occurred_at AS s_at, s.occurred_from AS s_from,
         s.first_at AS s_first, s.change_id AS s_change, s.system AS s_system, s.source AS s_source
-    FROM rec_standing AS g
+    FROM standing AS g
     CROSS JOIN rec_category AS k
-    LEFT JOIN rec_standing AS s ON s.contact_key = g.contact_key AND s.bit = k.bit
+    LEFT JOIN standing AS s ON s.contact_key = g.contact_key AND s.bit = k.bit
     WHERE g.bit = 0
     UNION ALL
     SELECT
         s.contact_key, k.category, k.bit,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         s.stands, s.occurred_at, s.occurred_from, s.first_at, s.change_id, s.system, s.source
-    FROM rec_standing AS s
+    FROM standing AS s
     JOIN rec_category AS k ON k.bit = s.bit
-    WHERE s.contact_key NOT IN (SELECT contact_key FROM rec_standing WHERE bit = 0)
+    WHERE s.contact_key NOT IN (SELECT contact_key FROM standing WHERE bit = 0)
 ),
 chosen AS (
     SELECT
@@ -114,31 +114,13 @@ INSERT INTO audit.expected (
 )
 SELECT
     d.contact_key, d.category,
-    CASE WHEN d.stands THEN 'opted_out' ELSE 'opted_in' END,
-    CASE WHEN d.stands THEN coalesce(r.reason, 'opt_out_stands') ELSE 'lifted' END,
-    CASE WHEN d.stands THEN d.system ELSE l.system END,
-    CASE WHEN d.stands THEN d.occurred_at ELSE l.occurred_at END,
-    CASE WHEN d.stands THEN d.occurred_from ELSE l.occurred_from END,
-    CASE WHEN d.stands THEN d.source ELSE l.source END,
-    CASE WHEN d.stands THEN d.change_id ELSE l.change_id END
+    CASE WHEN d.stands THEN 'opted_out' ELSE 'opted_in' END AS state,
+    CASE WHEN d.stands THEN coalesce(r.reason, 'opt_out_stands') ELSE 'lifted' END AS reason,
+    CASE WHEN d.stands THEN d.system ELSE l.system END AS decided_system,
+    CASE WHEN d.stands THEN d.occurred_at ELSE l.occurred_at END AS decided_at,
+    CASE WHEN d.stands THEN d.occurred_from ELSE l.occurred_from END AS decided_from,
+    CASE WHEN d.stands THEN d.source ELSE l.source END AS decided_source,
+    CASE WHEN d.stands THEN d.change_id ELSE l.change_id END AS decided_change
 FROM rec_decided AS d
 LEFT JOIN rec_reason AS r ON r.contact_key = d.contact_key AND r.bit = d.bit
 LEFT JOIN rec_lifting AS l ON l.contact_key = d.contact_key AND l.bit = d.bit;
-
--- What the hub says of everyone, and what is owed to them, in one word.
-CREATE OR REPLACE TEMP TABLE rec_hub AS
-WITH owed AS (
-    SELECT
-        contact_key,
-        bit_or(
-            CASE WHEN stands THEN CAST(bit AS BIGINT) * 68719476736
-                 ELSE CAST(bit AS BIGINT) * 281474976710656 END
-        ) AS word
-    FROM rec_decided
-    GROUP BY contact_key
-)
-SELECT
-    coalesce(h.contact_key, o.contact_key) AS contact_key,
-    coalesce(h.word, 0) + coalesce(o.word, 0) AS word
-FROM rec_hub_said AS h
-FULL JOIN owed AS o ON o.contact_key = h.contact_key;

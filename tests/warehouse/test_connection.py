@@ -1,0 +1,54 @@
+"""How much memory a step may take."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from optout.testing import facts
+from optout.warehouse.connection import bounded, transaction
+
+
+@pytest.fixture
+def con():
+    connection = facts.warehouse()
+    connection.execute("SET threads = 2")
+    connection.execute("SET memory_limit = '3GB'")
+    yield connection
+    connection.close()
+
+
+def limit(con):
+    return con.execute("SELECT current_setting('memory_limit')").fetchone()[0]
+
+
+def test_a_bound_ends_with_its_step(con):
+    """The next step would crawl within the bounds of the one before."""
+    before = limit(con)
+    for _ in range(3):
+        with bounded(con, 300):
+            assert limit(con) == "286.1 MiB"
+        assert limit(con) == before
+
+
+def test_a_bound_ends_with_a_step_that_failed_within_a_transaction(con):
+    """Settings cannot be changed in a broken transaction: the error would be told as another."""
+    before = limit(con)
+    con.execute("CREATE TABLE small (n INTEGER CHECK (n < 2))")
+    with pytest.raises(duckdb.ConstraintException), transaction(con), bounded(con, 300):
+        con.execute("INSERT INTO small VALUES (7)")
+    assert limit(con) == before
+
+
+def test_a_bound_never_raises_the_limit_that_was_set(con):
+    """A small machine's own limit would be lifted at the heaviest moment."""
+    con.execute("SET memory_limit = '250MB'")
+    with bounded(con, 300):
+        assert limit(con) == "238.4 MiB"
+
+
+def test_every_thread_has_room_to_work(con):
+    """A bound made for two processors ends the night of a machine with sixty-four."""
+    con.execute("SET threads = 8")
+    with bounded(con, 300):
+        assert limit(con) == "732.4 MiB"
