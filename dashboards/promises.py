@@ -64,7 +64,7 @@ PROMISES = (
         also=("chain_intact",),
     ),
     Promise(
-        "processing", "Opt-out processing, p95", "opt_out_processing_p95", "hours",
+        "processing", "Opt-out processing (p95)", "opt_out_processing_p95", "hours",
         "optouts.html#processing", "Opt-outs", "of {d:opt-out|opt-outs} in 30 days",
         "< 24 h", 24.0, "Opt-outs take effect too late: see which system is last", "",
         also=("opt_out_processing_max", "overdue_opt_outs"),
