@@ -12,7 +12,7 @@ are told what happened, and so is the oracle.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -73,8 +73,9 @@ class Plan:
     """Whether the company can show everybody's consent; those of purchases lapse all the same."""
 
 
-Befalls = Callable[[Life, Day, Sequence[Sent]], None]
-"""What happens on a day besides ordinary life, once its mail (the last argument) is out."""
+Befalls = Callable[[Life, Day, list[Sent]], None]
+"""What happens on a day besides ordinary life, once its mail is out; to that (the last argument) it
+may add."""
 
 
 class World:
