@@ -114,4 +114,5 @@ def test_a_page_of_ninety_nights_is_read_by_everybody(full_browser, lived, slug)
     with Visit(full_browser, viewport=PHONE, is_mobile=True, has_touch=True) as visit:
         visit.open(lived.built.folder / f"{slug}.html")
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert axe(visit.page) == []
         assert visit.faults == []
