@@ -44,6 +44,10 @@ test: $(STAMP) ## All tests; long loops as samples.
 survive: $(STAMP) ## The long loops in full.
 	@OPTOUT_SURVIVE=full $(RUN) -m pytest -q -n 2 --dist worksteal
 
+.PHONY: bench
+bench: $(STAMP) ## The benchmarks of docs/benchmarks.md; half an hour.
+	@$(RUN) -m benchmarks.reconcile 100_000 1_000_000 10_000_000 --others
+
 .PHONY: dev
 dev: $(STAMP) ## The Dagster UI on your optout.toml; without one, on the demo with its vendors.
 	@if [ ! -e "$${OPTOUT_CONFIG:-optout.toml}" ] && [ -e demo/env.sh ]; then \
