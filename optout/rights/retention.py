@@ -40,7 +40,7 @@ def retain(project: Project, con: DuckDBPyConnection) -> Mapping[str, int]:
         counts = _rows(con, base, policy, _mail_days(project))
     counts["landing"] = _landing(project, con, base, policy.landing_days)
     counts["reports"] = _reports(project.data_dir, base, policy.report_days)
-    counts["pages"] = _pages(project.data_dir, base, policy.report_days)
+    counts["pages"] = _pages(project.published.parent, base, policy.report_days)
     counts["disclosures"] = _disclosures(project.data_dir, base, policy.disclosure_days)
     return {what: count for what, count in counts.items() if count}
 
@@ -104,12 +104,12 @@ def _reports(data_dir: Path, base: date, days: int | None) -> int:
     return len(over)
 
 
-def _pages(data_dir: Path, base: date, days: int | None) -> int:
-    """Nights of the static site."""
+def _pages(published: Path, base: date, days: int | None) -> int:
+    """Nights of the static site, which lies beside the published copy."""
     if days is None:
         return 0
     limit = (base - timedelta(days=days)).isoformat()
-    over = [p for p in (data_dir / SITE).glob("????-??-??*") if p.name[:10] < limit]
+    over = [p for p in (published / SITE).glob("????-??-??*") if p.name[:10] < limit]
     for path in over:
         if path.is_symlink():
             path.unlink()

@@ -1,20 +1,26 @@
-"""People can be taken out of pages that were built long ago."""
+"""People can be taken out of pages and lists that were built long ago (`optout.rights.files`)."""
 
 from __future__ import annotations
 
+import re
+
 from dashboards.build import build
 from dashboards.data import open_published
-from dashboards.rights import forget, rename
+from optout.rights.files import rename_keys
 from optout.testing.published import Shape, write_published
 
+ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
+OTHER = "00000000-0000-0000-0000-000000000000"
 
-def test_a_forgotten_person_stands_in_no_page_and_no_file_of_any_night(tmp_path):
-    """An erasure that leaves last month's pages is none."""
-    copy = write_published(tmp_path / "optout.duckdb", Shape(nights=5, systems=2, drift=40))
-    site = tmp_path / "site"
+
+def test_a_person_stands_in_rows_only_and_bears_a_new_key_everywhere(tmp_path):
+    """An erasure takes rows out of pages and files: a key elsewhere would stay for good."""
+    shape = Shape(nights=5, systems=2, categories=2, drift=40)
+    site = tmp_path / "published" / "site"
+    copy = write_published(tmp_path / "published" / "optout.duckdb", shape)
     with open_published(copy) as data:
         key = data.frame("drift_open").column("contact_key")[0]
-        other = data.frame("drift_open").column("contact_key")[1]
+        listed = data.frame("audience_people", category="product_updates").column("contact_key")[0]
         build(data, site)
         before = data.calendar(2)[0]
     with open_published(copy, night=before) as data:
@@ -24,13 +30,11 @@ def test_a_forgotten_person_stands_in_no_page_and_no_file_of_any_night(tmp_path)
         files = [f for f in site.rglob("*.*") if f.is_file() and f.parent.name != "assets"]
         return {str(f) for f in files if text in f.read_text(encoding="utf-8")}
 
-    assert len(holding(key)) >= 2
-    kept = holding(other)
-    assert forget(site, {key}) >= 2
-    assert holding(key) == set()
-    assert holding(other) == kept
-    assert forget(site, {key}) == 0
-    assert rename(site, {other: "00000000-0000-0000-0000-000000000000"}) >= 2
-    assert holding(other) == set()
-    assert holding("00000000-0000-0000-0000-000000000000") == kept
-    assert forget(tmp_path / "nowhere", {key}) == 0
+    kept = holding(str(key))
+    assert {file.rpartition(".")[2] for file in kept} == {"html", "csv"}
+    assert len(holding(str(listed))) == shape.categories
+    for page in site.rglob("*.html"):
+        assert str(key) not in ROW.sub("", page.read_text(encoding="utf-8"))
+    assert rename_keys(tmp_path, {str(key): OTHER}) == len(kept)
+    assert holding(str(key)) == set()
+    assert holding(OTHER) == kept

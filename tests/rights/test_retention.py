@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from dashboards.build import FOLDER
 from optout.policy.rights import RetentionTable
 from optout.reports import archive
 from optout.reports.build import build
@@ -86,9 +87,10 @@ def test_old_reports_pages_and_disclosures_go(kept: Any) -> None:
     project = kept.project
     with open_published(project) as con:
         archive.write(build(project, con, "daily"), project.data_dir / archive.FOLDER)
-    (project.data_dir / "site" / "2026-01-01-abc").mkdir(parents=True)
-    (project.data_dir / "site" / "2026-01-01").symlink_to("2026-01-01-abc")
-    (project.data_dir / "site" / "latest").symlink_to("2026-01-01-abc")
+    site = project.published.parent / FOLDER
+    (site / "2026-01-01-abc").mkdir(parents=True)
+    (site / "2026-01-01").symlink_to("2026-01-01-abc")
+    (site / "latest").symlink_to("2026-01-01-abc")
     old, new = ({"at": f"{day}T00:00:00+00:00"} for day in ("2001-01-01", "2999-01-01"))
     lines = [orjson.dumps(old), b"torn", orjson.dumps(new)]
     (project.data_dir / "disclosures.jsonl").write_bytes(b"\n".join(lines) + b"\n")
