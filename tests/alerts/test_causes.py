@@ -47,7 +47,8 @@ def test_the_system_of_the_act_is_named_not_that_of_a_later_copy() -> None:
 def test_what_was_mended_tonight_still_counts_for_last_night() -> None:
     """'As last night' beside a number that fell is a riddle."""
     facts = Ledger()
-    facts.drift("unhonoured_opt_out", "mailchimp", range(5), facts.night(1))
+    first = facts.night(1)
+    facts.drift("unhonoured_opt_out", "mailchimp", range(5), first, decided_system="sendgrid")
     for person in range(5):
         facts.opt_out(person, date(2026, 9, 1), FAR, "mailchimp")
     tonight = facts.night(2)
@@ -176,11 +177,12 @@ base_url = "{receiver.url}"
 
     place = installation(tmp_path, alerts, receiver.environ())
     assert kept(1, None) == ["trigger"]
-    assert kept(40, None) == ["trigger", "trigger"], "it is still open"
+    assert kept(40, None) == ["trigger", "trigger"]
+    assert kept(41, None) == ["trigger", "trigger"], "it is still open"
     receiver.faults.append(Fault("/v2", 503))
-    assert kept(41, 41) == ["trigger", "trigger", "resolve"], "its end waits for the channel"
-    assert kept(42, 41) == ["trigger", "trigger", "resolve"], "pruned before it was told"
-    assert kept(43, 41) == ["trigger", "resolve"], "the first is older than 30 days and over"
+    assert kept(42, 42) == ["trigger", "trigger", "resolve"], "its end waits for the channel"
+    assert kept(43, 42) == ["trigger", "trigger", "resolve"], "pruned before it was told"
+    assert kept(44, 42) == ["trigger", "resolve"], "the first is older than 30 days and over"
     (incident,) = receiver.incidents.values()
     assert (incident.state, incident.opened) == ("resolved", 1)
     with Alerting(place.project(NOW + timedelta(days=99))) as alerting:
