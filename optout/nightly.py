@@ -145,7 +145,7 @@ def audit(project: Project, con: DuckDBPyConnection, night: date) -> None:
     with transaction(con):
         secrets = project.key_only
         recognise(con, night, secrets.keyer, secrets.retired)
-        reconcile(con, night, policy=project.reconcile_policy)
+        reconcile(con, night, policy=project.reconcile_policy, engine=project.engine)
         judge_trail(con, night, policy=project.reconcile_policy)
         law = clock_policy(project.settings)
         for step in (clocks, consents, audience):

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from optout.clock import night_of
+from optout.engine import build_engine
+from optout.engine.session import Engine
 from optout.landing.store import Landing
 from optout.settings import Secrets, Settings, load_secrets, load_settings
 from optout.vendors import expected_streams
@@ -54,6 +56,11 @@ class Project:
     def warehouse(self) -> Warehouse:
         """The one database that is written."""
         return Warehouse(self.data_dir)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Where the reconcile statements run."""
+        return build_engine(self.settings.engine, self.data_dir)
 
     @property
     def published(self) -> Path:

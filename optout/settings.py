@@ -24,6 +24,7 @@ from optout.errors import ConfigurationError
 from optout.model import TRANSACTIONAL, Categories
 from optout.policy.clocks import AudienceTable, ClocksTable, ConsentTable, RegimesTable
 from optout.policy.detection import DetectionTable
+from optout.policy.engine import EngineTable
 from optout.policy.rights import RetentionTable, RetiredKey
 from optout.vendors import VENDORS
 from optout.vendors.base import SystemConfig
@@ -83,6 +84,7 @@ class Settings(_Table):
     schedule: ScheduleTable = ScheduleTable()
     policy: PolicyTable = PolicyTable()
     alerts: AlertsTable = AlertsTable()
+    engine: EngineTable = EngineTable()
     hub: SystemConfig
     esp: tuple[SystemConfig, ...] = Field(min_length=1)
     file: Path | None = Field(default=None, exclude=True)

@@ -23,6 +23,8 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from optout.engine.duck import DuckEngine
+from optout.engine.session import Engine, Session
 from optout.model import Categories
 from optout.rules.resolution import DEFAULT_WINDOW
 from optout.warehouse.connection import bounded
@@ -30,6 +32,7 @@ from optout.warehouse.coverage import Coverage, coverage
 from optout.warehouse.script import run
 from optout.warehouse.words import PEOPLE_A_PASS, Layout, join_words, megabytes_for, pair, people
 
+_DUCKDB = DuckEngine()
 _VERDICTS = ("audit_verdicts", "audit_in_flight", "audit_conflicts", "audit_drift")
 _WORK_TABLES = (
     "category", "system", "judged", "weak_row", "weak", "superseded", "out", "scope", "in", "span",
@@ -76,14 +79,15 @@ def reconcile(
     *,
     policy: ReconcilePolicy,
     people_a_pass: int = PEOPLE_A_PASS,
+    engine: Engine = _DUCKDB,
 ) -> Reconciled:
     """Write `audit.expected`, `audit.drift` and `audit.cell_count` of the night.
 
     Runs in the caller's transaction; running it again changes nothing. A backfilled night, or one
     that a later run has overtaken, is left as it is: its snapshot cannot be seen any more. Only
     systems that were read completely are judged, and none where the hub was not: their open drifts
-    stay open, untouched. `people_a_pass` bounds memory and changes no answer. Raises UsageError for
-    a night that was never begun.
+    stay open, untouched. `people_a_pass` bounds memory, `engine` says where the statements run;
+    neither changes an answer. Raises UsageError for a night that was never begun.
     """
     covered = policy_coverage(con, night, policy)
     if covered.is_backfill or not covered.is_latest:
@@ -98,15 +102,15 @@ def reconcile(
         "cutoff": covered.cutoff,
         "night": night,
     }
-    with bounded(con, megabytes_for(people(con))):
-        _prepare(con, policy, judged)
-        _expect_and_judge(con, policy, layout, values, people_a_pass)
-    _clear(con)
+    with bounded(con, megabytes_for(people(con))), engine.session(con) as work:
+        _prepare(work, policy, judged)
+        _expect_and_judge(work, policy, layout, values, engine.people_a_pass or people_a_pass)
+        _clear(work)
     return _outcome(con, night, judged)
 
 
 def _expect_and_judge(
-    con: DuckDBPyConnection,
+    con: Session,
     policy: ReconcilePolicy,
     layout: Layout,
     values: Mapping[str, Any],
@@ -134,7 +138,7 @@ def _judged(covered: Coverage, policy: ReconcilePolicy) -> tuple[str, ...]:
     return (policy.hub, *(s for s in policy.systems if covered.has_state(s)))
 
 
-def _prepare(con: DuckDBPyConnection, policy: ReconcilePolicy, judged: Collection[str]) -> None:
+def _prepare(con: Session, policy: ReconcilePolicy, judged: Collection[str]) -> None:
     """The policy as small tables: categories with their bits, systems with their masks."""
     con.execute("CREATE OR REPLACE TEMP TABLE rec_category (category VARCHAR, bit INTEGER)")
     con.execute("CREATE OR REPLACE TEMP TABLE rec_system (system VARCHAR, mask INTEGER)")
@@ -165,7 +169,7 @@ def _outcome(con: DuckDBPyConnection, night: date, judged: tuple[str, ...]) -> R
     return Reconciled(night, judged, opened, confirmed, closed)
 
 
-def _clear(con: DuckDBPyConnection) -> None:
+def _clear(con: Session) -> None:
     """After a failure there is nothing to clear: the caller's rollback takes the tables with it."""
     for name in _WORK_VIEWS:
         con.execute(f"DROP VIEW IF EXISTS temp.rec_{name}")

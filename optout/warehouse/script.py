@@ -9,6 +9,8 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from optout.engine.session import Session
+
 _PARAMETER = re.compile(r"\$([a-z_]+)\b")
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -27,7 +29,7 @@ def parameters(statement: str) -> set[str]:
     return set(_PARAMETER.findall(statement))
 
 
-def run(con: DuckDBPyConnection, name: str, **values: Any) -> None:
+def run(con: Session, name: str, **values: Any) -> None:
     """Execute a file; each statement is given the parameters that it names."""
     for statement in statements(name):
         con.execute(statement, {key: values[key] for key in parameters(statement)})

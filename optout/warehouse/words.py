@@ -13,8 +13,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from duckdb import DuckDBPyConnection
-
+from optout.engine.session import Session
 from optout.warehouse.script import parameters, statements
 
 PEOPLE_A_PASS = 500_000
@@ -63,9 +62,7 @@ class Layout:
         return f"(slot_{slot} >> {start}) & {(1 << 5 * self.bits + 1) - 1}"
 
 
-def join_words(
-    con: DuckDBPyConnection, layout: Layout, values: Mapping[str, Any], people_a_pass: int
-) -> None:
+def join_words(con: Session, layout: Layout, values: Mapping[str, Any], people_a_pass: int) -> None:
     """One row a person in `rec_word`, the words of all systems side by side."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE rec_place (system VARCHAR, slot INTEGER, factor BIGINT)"
@@ -90,7 +87,7 @@ def join_words(
         )
 
 
-def _ranges(con: DuckDBPyConnection, people_a_pass: int) -> list[tuple[UUID, UUID]]:
+def _ranges(con: Session, people_a_pass: int) -> list[tuple[UUID, UUID]]:
     """Ranges of the contact key, both ends included, that share the people out evenly."""
     passes = min(_MAX_PASSES, max(1, -(-people(con) // people_a_pass)))
     starts = [(n << 128) // passes for n in range(passes + 1)]
@@ -106,7 +103,7 @@ def pair(layout: Layout, hub: str, system: str) -> str:
     """  # noqa: S608
 
 
-def people(con: DuckDBPyConnection) -> int:
+def people(con: Session) -> int:
     """How many there are, nearly."""
     row = con.execute("SELECT count(*) FROM core.identity").fetchone()
     return int(row[0]) if row else 0

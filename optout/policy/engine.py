@@ -1,0 +1,39 @@
+"""`[engine]` of optout.toml: where the reconcile statements run (docs/deployment.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class EngineTable(BaseModel):
+    """`[engine]`: DuckDB in this process, or a Spark cluster."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["duckdb", "spark"] = "duckdb"
+    master: str = "local[*]"
+    """Spark: the cluster's address as Spark writes it."""
+    folder: Path | None = None
+    """Spark: where tables change hands, for the time of a night's reconciliation. Every worker has
+    to reach it under this very path; None: `engine` in the data folder."""
+    options: Mapping[str, str] = Field(default_factory=dict)
+    """Spark: further settings by their own names. No secret belongs here."""
+
+    @field_validator("folder")
+    @classmethod
+    def _reachable(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
+            raise ValueError("has to be an absolute path, the same one on every worker")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _of_spark(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        wrong = [name for name in value if not name.startswith("spark.")]
+        if wrong:
+            raise ValueError(f"'{wrong[0]}' is no setting of Spark: its names begin with spark.")
+        return value
