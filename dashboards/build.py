@@ -89,7 +89,7 @@ def build(data: Published, site: Path, places: Places | None = None) -> Built:
             if not _newer(site, data.night):
                 _point(site / LATEST, folder)
                 if data.is_latest:
-                    write_lists(data, site)
+                    write_lists(data, site, _origin(data))
             write_atomic(site / "index.html", _INDEX.encode())
             sync_dir(site)
     finally:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dashboards.data import NotMeasured, Published
-from optout.files import make_dir, sync_dir
+from optout.files import make_dir, sync_dir, write_atomic
 
 FOLDER = "lists"
 QUERY = "audience_people"
+_ORIGIN = "origin.json"
 STATUSES = ("opted_out", "unengaged", "never_asked", "undeliverable")
 """The groups of a list."""
 
@@ -24,10 +25,15 @@ def file_of(category: str) -> str:
     return f"audience-{category}.csv"
 
 
-def write_lists(data: Published, site: Path) -> None:
-    """Replace the lists by those of this copy. A copy that holds no audience leaves none behind:
-    an old list would pass for tonight's."""
+def write_lists(data: Published, site: Path, origin: bytes) -> None:
+    """Replace the lists by those of this copy, unless they are of the same `origin`: pages are
+    built twice a night. A copy that holds no audience leaves none behind: an old list would pass
+    for tonight's."""
     folder = make_dir(site / FOLDER)
+    mark = folder / _ORIGIN
+    if mark.exists() and mark.read_bytes() == origin:
+        return
+    mark.unlink(missing_ok=True)
     wanted = set()
     for category in data.context.categories:
         target = folder / file_of(category)
@@ -43,4 +49,5 @@ def write_lists(data: Published, site: Path) -> None:
     for stale in folder.iterdir():
         if stale.name not in wanted:
             stale.unlink()
+    write_atomic(mark, origin)
     sync_dir(folder)

@@ -193,10 +193,19 @@ def test_every_category_has_its_list_and_the_page_links_it(built, data):
 def test_an_older_night_leaves_the_lists_alone(data, tmp_path):
     """Last month's opt-outs under tonight's name would be mailed."""
     with_lists = build(data, tmp_path).folder.parent / "lists"
-    before = {f.name: f.stat().st_mtime_ns for f in with_lists.iterdir()}
+
+    def written() -> dict[str, int]:
+        return {f.name: f.stat().st_mtime_ns for f in with_lists.glob("*.csv")}
+
+    before = written()
     assert len(before) == len(data.context.categories)
     build(Published(data.con, data.context, data.calendar(2)[0]), tmp_path)
-    assert {f.name: f.stat().st_mtime_ns for f in with_lists.iterdir()} == before
+    build(data, tmp_path)
+    assert written() == before
+    (with_lists / "origin.json").write_bytes(b"another night")
+    build(data, tmp_path)
+    assert written().keys() == before.keys()
+    assert all(written()[name] > before[name] for name in before)
 
 
 @pytest.mark.parametrize("slug", ANCHORS)
