@@ -19,11 +19,18 @@ LIMIT_BYTES = 300_000
 FEW = ("index", "reports", "method")
 
 
-@pytest.fixture(scope="session")
-def copy(tmp_path_factory):
-    """A small one: what is tested here is names and bytes."""
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small copy under a name of its own: what is tested here is names and bytes, and what is
+    built once a session must not be of it."""
     shape = Shape(nights=14, systems=2, categories=2, drift=60)
     return write_published(tmp_path_factory.mktemp("small") / "optout.duckdb", shape)
+
+
+@pytest.fixture
+def data(small, context):
+    with open_published(small, context) as published:
+        yield published
 
 
 @pytest.fixture
@@ -73,24 +80,24 @@ def test_only_the_owner_can_read_what_is_built(built):
 
 
 def test_an_older_night_is_built_beside_the_latest_and_does_not_hide_it(
-    few_pages, copy, context, tmp_path
+    few_pages, small, context, tmp_path
 ):
     """Asking for last week's pages would leave everybody reading them."""
-    with open_published(copy, context) as data:
+    with open_published(small, context) as data:
         tonight = build(data, tmp_path)
         before = data.calendar(10)[0]
-    with open_published(copy, context, night=before) as data:
+    with open_published(small, context, night=before) as data:
         old = build(data, tmp_path)
     assert (tmp_path / LATEST).resolve() == tonight.folder
     assert (tmp_path / before.isoformat()).resolve() == old.folder
 
 
-def test_a_night_that_was_run_again_keeps_its_earlier_pages(few_pages, copy, context, tmp_path):
+def test_a_night_that_was_run_again_keeps_its_earlier_pages(few_pages, small, context, tmp_path):
     """What people saw that morning is evidence, too."""
-    with open_published(copy, context) as data:
+    with open_published(small, context) as data:
         first = build(data, tmp_path / "site")
     again = tmp_path / "again.duckdb"
-    again.write_bytes(copy.read_bytes())
+    again.write_bytes(small.read_bytes())
     with duckdb.connect(str(again)) as con:
         con.execute("UPDATE core.night SET finished_at = finished_at + INTERVAL 5 HOUR")
         con.execute("UPDATE mart.metric_daily SET note = 'run again' WHERE night = ?", [NIGHT])
