@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from duckdb import DuckDBPyConnection
 
@@ -40,6 +39,7 @@ INPUTS = {
 }
 """What the statements read, and which columns of it: an address leaves the warehouse for nobody."""
 OUTPUTS = ("audit.expected", "audit.drift", "audit.cell_count")
+_FOLDER = "optout-reconcile"
 _ALWAYS = {
     "spark.app.name": "optout reconciliation",
     "spark.ui.showConsoleProgress": "false",
@@ -62,16 +62,18 @@ class SparkEngine:
 
     def __init__(self, table: EngineTable, folder: Path) -> None:
         self._table = table
-        self._folder = folder
+        # Absolute, because workers stand in folders of their own; below the one that was named,
+        # because what is found there is removed.
+        self._folder = folder.absolute() / _FOLDER
 
     @contextmanager
     def session(self, con: DuckDBPyConnection) -> Iterator[Session]:
         """Hand the tables over, run, and take the audit tables back; see `Engine.session`."""
         with _started(self._table) as spark:
-            folder = make_dir(self._folder / uuid4().hex)
+            shutil.rmtree(self._folder, ignore_errors=True)  # what a killed night left
             try:
                 with _explained():
-                    work = SparkWork(spark.newSession(), folder)
+                    work = SparkWork(spark.newSession(), make_dir(self._folder))
                     work.configure(_SQL)
                     for name, columns in INPUTS.items():
                         _hand_over(con, work, name, columns)
@@ -79,7 +81,7 @@ class SparkEngine:
                     for name in OUTPUTS:
                         _take_back(con, work, name)
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager

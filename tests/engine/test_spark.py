@@ -115,12 +115,21 @@ def nights(worlds: ModuleType, engine: Engine, seed: int) -> Iterator[dict[str, 
 
 
 def test_two_workers_give_what_one_process_gives(
-    cluster: Any, worlds: ModuleType, tmp_path: Path, seed: int, is_full: bool
+    cluster: Any,
+    worlds: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    is_full: bool,
 ) -> None:
     """A rule that an engine reads otherwise would make two truths of one company."""
     alive = cluster.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1
     assert alive == WORKERS
-    spark = SparkEngine(CLUSTER, tmp_path / "engine")
+    monkeypatch.chdir(tmp_path)  # the folder may be named from here; workers stand elsewhere
+    left = tmp_path / "engine" / "optout-reconcile" / "core__change-0"
+    left.mkdir(parents=True)
+    (left / "left.parquet").write_text("by a night that was killed")
+    spark = SparkEngine(CLUSTER, Path("engine"))
     for world in range(3 if is_full else 1):
         by_spark = nights(worlds, spark, seed + 1000 * world)
         by_duckdb = nights(worlds, DuckEngine(), seed + 1000 * world)
