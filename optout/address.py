@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import idna
 
-
 _BLANK = re.compile(r"[\s\x00-\x1f]")
 """Whitespace of any script, and what controls a terminal."""
 

@@ -62,3 +62,33 @@ def test_a_yes_beside_an_optout_of_the_same_record_is_no_yes():
     """A globally opted-out contact whose category still says yes would count as opted in."""
     view = read_system([Record("a", "1", ins=NEWS | OFFERS, outs=NEWS), Record("a", "2")])
     assert view.ins == OFFERS
+
+
+def test_what_each_record_says_is_joined_and_nothing_is_overwritten():
+    """The record that is read last must not silence the others."""
+    view = read_system([
+        Record("a", "1", ins=NEWS, sends=NEWS, unclear=OFFERS),
+        Record("a", "2", ins=OFFERS, sends=OFFERS, outs=4, unclear=8, store_blocks=16),
+        Record("a", "3", ins=4, sends=4 | 16 | 32, outs=4, store_blocks=32),
+        Record("b", "4", blocks=NEWS),
+        Record("b", "5", blocks=64),
+    ])  # fmt: skip
+    assert view.ins == NEWS | OFFERS
+    assert view.outs == 4
+    assert view.mailable == OFFERS | 4
+    assert view.unclear == OFFERS | 8
+    assert view.present
+
+
+def test_a_record_in_several_rows_is_judged_by_all_of_them():
+    """A row that repeats a record must not take back what another row of it said."""
+    rows = [Record("a", "1", ins=NEWS), Record("a", "1", ins=OFFERS), Record("a", "2", outs=NEWS)]
+    assert conflicts(rows, across_stores=False) == NEWS
+    rows = [Record("a", "1", ins=NEWS), Record("a", "2", outs=NEWS), Record("a", "2", outs=OFFERS)]
+    assert conflicts(rows, across_stores=False) == NEWS
+    rows.append(Record("a", "1", outs=NEWS))
+    assert conflicts(rows, across_stores=False) == 0
+    weak = [Record("a", "1", ins=NEWS), Record("a", "2", outs=NEWS, weak_outs=NEWS)]
+    assert conflicts(weak, across_stores=False) == 0
+    assert conflicts(weak, across_stores=False, weak_told=NEWS) == NEWS
+    assert conflicts([Record("a", "1", outs=1)], across_stores=True) == 0
