@@ -15,6 +15,9 @@ class DuckEngine:
 
     people_a_pass: int | None = None
 
+    def check(self) -> None:
+        """Nothing is needed."""
+
     @contextmanager
     def session(self, con: DuckDBPyConnection) -> Iterator[Session]:
         """The connection itself: there is nothing to hand over or to take back."""

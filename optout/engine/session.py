@@ -34,6 +34,9 @@ class Engine(Protocol):
     people_a_pass: int | None
     """How many people are judged at once; None: as many as suit one machine."""
 
+    def check(self) -> None:
+        """Raise ConfigurationError where a night would not find what the engine needs here."""
+
     def session(self, con: DuckDBPyConnection) -> AbstractContextManager[Session]:
         """A session; when it ends without an error the audit tables of `con` are up to date.
 

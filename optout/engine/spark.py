@@ -8,6 +8,8 @@ the cluster is touched. pyspark is an optional part and imported when a night ne
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -66,6 +68,17 @@ class SparkEngine:
         # because what is found there is removed.
         self._folder = folder.absolute() / _FOLDER
 
+    def check(self) -> None:
+        """Whether pyspark and Java are here; the cluster is not asked."""
+        if importlib.util.find_spec("pyspark") is None:
+            raise _missing()
+        if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+            raise ConfigurationError(
+                "Spark needs Java, and there is none in the path",
+                key="engine.kind",
+                mend="Install Java 17 or newer, or set it to duckdb",
+            )
+
     @contextmanager
     def session(self, con: DuckDBPyConnection) -> Iterator[Session]:
         """Hand the tables over, run, and take the audit tables back; see `Engine.session`."""
@@ -93,11 +106,7 @@ def _started(table: EngineTable) -> Iterator[Any]:
         try:
             from pyspark.sql import SparkSession
         except ImportError:
-            raise ConfigurationError(
-                "Spark is not installed",
-                key="engine.kind",
-                mend="pip install 'optout-monitor[spark]', or set it to duckdb",
-            ) from None
+            raise _missing() from None
         there = SparkSession.getActiveSession()
         spark = there or _built(SparkSession, table)
     try:
@@ -105,6 +114,14 @@ def _started(table: EngineTable) -> Iterator[Any]:
     finally:
         if there is None:
             spark.stop()
+
+
+def _missing() -> ConfigurationError:
+    return ConfigurationError(
+        "Spark is not installed",
+        key="engine.kind",
+        mend="pip install 'optout-monitor[spark]', or set it to duckdb",
+    )
 
 
 def _built(session: Any, table: EngineTable) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from optout.errors import OptoutError, SourceError
+from optout.errors import ConfigurationError, OptoutError, SourceError
 from optout.extract import build_connector
 from optout.project import Project
 from optout.vendors.base import Problem, SystemConfig
@@ -30,6 +30,7 @@ def command(invocation: Invocation, as_program: bool) -> int:
         unreachable |= is_unreachable
         fatal |= any(p.fatal for p in problems)
         _tell(config, problems, as_program)
+    fatal |= _lacks_engine(project, as_program)
     if unreachable:
         return EXIT_SOURCE
     return EXIT_USAGE if fatal else EXIT_OK
@@ -50,6 +51,20 @@ def _ask(project: Project, config: SystemConfig) -> tuple[list[Problem], bool]:
     except OptoutError as error:
         problems.append(Problem(where, error.message, error.mend or "See the documentation"))
     return problems, False
+
+
+def _lacks_engine(project: Project, as_program: bool) -> bool:
+    """Whether the night could not reconcile; said only then, as the default needs nothing."""
+    try:
+        project.engine.check()
+    except ConfigurationError as error:
+        if as_program:
+            problem = Problem(error.key, error.message, error.mend or "")
+            echo_json({"system": None, **asdict(problem)})
+        else:
+            click.echo(f"✗ {error}")
+        return True
+    return False
 
 
 def _tell(config: SystemConfig, problems: list[Problem], as_program: bool) -> None:

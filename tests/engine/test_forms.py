@@ -11,11 +11,13 @@ import pytest
 from optout.engine import build_engine, forms
 from optout.engine.duck import DuckEngine
 from optout.engine.spark import INPUTS, OUTPUTS
-from optout.errors import InternalError
+from optout.errors import ConfigurationError, InternalError
 from optout.policy.engine import EngineTable
 from optout.settings import load_settings
 from optout.testing import facts
 from optout.warehouse.script import statements
+from orchestration.cli import run
+from orchestration.cli.common import EXIT_USAGE
 
 NAMES = sorted(
     file.name.removesuffix(".sql")
@@ -119,3 +121,33 @@ def test_the_engine_is_duckdb_unless_the_configuration_says_otherwise(tmp_path: 
     for wrong in ({"kind": "sparc"}, {"folder": Path("here")}, {"options": {"memory": "8g"}}):
         with pytest.raises(ValueError, match=r"kind|absolute|begin with"):
             EngineTable.model_validate({"kind": "spark"} | wrong)
+
+
+@pytest.mark.parametrize("lacking", ["pyspark", "java"])
+def test_what_spark_lacks_is_told_before_the_first_night(
+    lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found out by the night, after hours of reading, it would cost the night."""
+    there = {"pyspark": object(), "java": "/usr/bin/java"} | {lacking: None}
+    monkeypatch.setattr("optout.engine.spark.importlib.util.find_spec", there.get)
+    monkeypatch.setattr("optout.engine.spark.shutil.which", there.get)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(ConfigurationError, match=r"engine\.kind: Spark") as raised:
+        build_engine(EngineTable(kind="spark"), tmp_path).check()
+    assert "duckdb" in str(raised.value)
+    build_engine(EngineTable(), tmp_path).check()
+
+
+def test_the_check_says_that_the_engine_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`optout check` is where everything that is wrong is looked for."""
+    config = tmp_path / "optout.toml"
+    text = files("optout").joinpath("optout.template.toml").read_text()
+    config.write_text(text + '\n[engine]\nkind = "spark"\n')
+    monkeypatch.setattr("optout.engine.spark.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("orchestration.cli.check._ask", lambda project, config: ([], False))
+    for name in re.findall(r'^[a-z_]*_env = "([A-Z_]+)"', text, re.M):
+        monkeypatch.setenv(name, "x" * 40)
+    assert run(["--config", str(config), "check"]) == EXIT_USAGE
+    assert "✗ engine.kind: Spark is not installed" in capsys.readouterr().out
