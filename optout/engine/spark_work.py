@@ -154,7 +154,7 @@ class SparkWork:
         both = f"{hit} UNION ALL SELECT {form.alias}.* FROM {table} WHERE {miss}"  # noqa: S608
         self._put(form.name, self._sql(both, values))
         if self.count(form.name) != before:
-            raise InternalError(f"several rows change one of {form.name}")
+            raise InternalError(f"a change of {form.name} lost rows or doubled them")
 
     def _insert(self, form: forms.Insert, rows: Any) -> None:
         """By place; columns that are not named get none."""
