@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
 from random import Random
 from typing import Any
 
@@ -244,6 +246,26 @@ def test_suppressions_of_unmapped_lists_are_nothing_to_us(
     suppress(twin, "UNSUBSCRIBE", list_id=twin.add_list("Old"))
     out = read(connect(), "profiles")
     assert of_list(out) == [] and out.of(Change) == []
+
+
+@pytest.mark.parametrize("list_id", [None, 7, {"id": "KL0001"}])
+def test_an_opt_out_of_a_list_that_is_not_named_makes_all_of_them_unclear(
+    connect: Connect, twin: KlaviyoTwin, list_id: Any
+) -> None:
+    """It may be one of any list: taken for none it would be forgotten."""
+    people(twin, 1)
+    suppress(twin, "UNSUBSCRIBE", list_id=list_of(twin, "promotional"))
+    profile = twin.profile(address(1))
+    assert profile is not None
+    profile.list_suppressions.append(Suppression("UNSUBSCRIBE", AT, list_id))
+    out = read(connect(), "profiles")
+    rows = of_list(out)
+    assert [row.outs for row in rows if not row.unclear] == [PROMOTIONAL]
+    assert reduce(or_, (row.unclear for row in rows)) == ALL - PROMOTIONAL
+    (finding,) = out.of(Finding)
+    assert (finding.code, finding.field, finding.categories) == (
+        "missing_field", "list_id", ALL - PROMOTIONAL,
+    )  # fmt: skip
 
 
 def test_an_opt_out_without_suppression_is_held_but_does_not_block(

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from optout.errors import UnexpectedAnswer
@@ -196,14 +198,33 @@ class PeopleRows:
     # --- single lists ---------------------------------------------------------------------------
     def _listed(self, person: _Person) -> Iterator[Row]:
         entries: dict[str, list[Mapping[str, Any]]] = {}
+        is_unclear = False
         for entry in person.marketing.get("list_suppressions") or ():
-            if entry.get("list_id") in self.lists:
-                entries.setdefault(entry["list_id"], []).append(entry)
+            list_id = entry.get("list_id")
+            if not isinstance(list_id, str):
+                is_unclear = True
+            elif list_id in self.lists:
+                entries.setdefault(list_id, []).append(entry)
         for list_id, of_list in entries.items():
             yield from self._list_suppression(person, list_id, of_list)
-        if not self.is_full:
-            for list_id in self.lists.keys() - entries.keys():
+        others = self.lists.keys() - entries.keys()
+        if is_unclear:
+            yield from self._suppressed_somewhere(person, sorted(others))
+        elif not self.is_full:
+            for list_id in others:
                 yield Reading(f"list:{list_id}", person.id, person.address, deleted=True)
+
+    def _suppressed_somewhere(self, person: _Person, others: list[str]) -> Iterator[Row]:
+        """An opt-out of a list that is not named may be one of any: none of them can be judged."""
+        for list_id in others:
+            yield Reading(
+                store=f"list:{list_id}", record_id=person.id, address=person.address,
+                unclear=self.lists[list_id], present=False, raw=person.raw,
+            )  # fmt: skip
+        yield Finding(
+            "missing_field", "profile", person.id, "list_id", address=person.address,
+            categories=reduce(or_, (self.lists[each] for each in others), 0),
+        )  # fmt: skip
 
     def _list_suppression(
         self, person: _Person, list_id: str, entries: list[Mapping[str, Any]]
