@@ -38,11 +38,11 @@ demo: $(STAMP) ## Five nights over sandbox vendors: what was planted, what was f
 
 .PHONY: test
 test: $(STAMP) ## All tests; long loops as samples.
-	@$(RUN) -m pytest -q -n 2 --dist worksteal
+	@$(RUN) -m pytest -q -n 3 --dist worksteal
 
 .PHONY: survive
 survive: $(STAMP) ## The long loops in full.
-	@OPTOUT_SURVIVE=full $(RUN) -m pytest -q -n 2 --dist worksteal
+	@OPTOUT_SURVIVE=full $(RUN) -m pytest -q -n 3 --dist worksteal
 
 .PHONY: bench
 bench: $(STAMP) ## The benchmarks of docs/benchmarks.md; half an hour.

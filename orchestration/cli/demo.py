@@ -119,7 +119,7 @@ def _keep_runs(folder: Path) -> None:
     """Dagster's own records, so that `make dev` shows these nights."""
     home = folder / _DAGSTER
     home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
     os.environ["DAGSTER_HOME"] = str(home)
 
 

@@ -18,6 +18,10 @@ NULL_IS_A_WORD = frozenset({"zendesk_sell"})
 """Where an absent or empty field means `not_set` (rule 8)."""
 
 
+NO_ADDRESS_IS_A_WORD = frozenset({"klaviyo"})
+"""Where somebody without an address is known by telephone only: nobody whom mail could reach."""
+
+
 @pytest.fixture(params=sorted(VENDORS))
 def vendor(request: pytest.FixtureRequest) -> str:
     """Every vendor of the registry."""
@@ -55,6 +59,8 @@ def test_no_record_of_an_odd_shape_vanishes(
             # A record whose id was changed stands there under its new one.
             found = len(reading.records(stream) - right.records(stream))
             found += sum(row.kind == "finding" for row in reading.rows[stream])
+            if vendor in NO_ADDRESS_IS_A_WORD:
+                found += sum(each.startswith("email ") for each in breaker.broken)
             # A person of whom nobody knows the name is missed in every list, and told of once.
             people = {record_id for _, record_id in lost}
             assert len(people) <= found, f"{where}: nobody knows of {lost}"

@@ -180,10 +180,10 @@ def test_a_subscribed_member_is_mailable_where_the_interest_is_true_and_weakly_o
     assert (got.outs, got.category_outs, got.weak_outs) == (OFFERS, OFFERS, OFFERS)
 
 
-def test_an_interest_that_is_not_told_says_nothing() -> None:
-    """An absent key is no opt-out and no consent."""
+def test_an_interest_that_is_not_told_is_unclear() -> None:
+    """An absent key is no opt-out and no consent: nobody may be said to agree on it."""
     got = reading(interests={"i1": True})
-    assert (got.ins, got.outs, got.unclear) == (EVENTS | NEWS, 0, 0)
+    assert (got.ins, got.outs, got.unclear) == (EVENTS | NEWS, 0, OFFERS)
 
 
 def test_unsubscribed_is_an_opt_out_of_all_that_the_audience_holds_and_mails_nothing() -> None:

@@ -29,7 +29,6 @@ FIELDS = (
 STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived")
 CONFIRMATION = timedelta(seconds=60)
 """How long after the confirmation the vendor's own writes still move `last_changed`."""
-_UNTOLD = object()
 _WORD = re.compile(r"[a-z][a-z_ -]{0,30}")
 
 
@@ -139,7 +138,7 @@ def _strange(
         word = status if _WORD.fullmatch(status) else "not a word"
         yield "status", "unknown_value", word, audience.mapped
     elif cells.unclear:
-        yield "interests", "unknown_value", "not a boolean", cells.unclear
+        yield "interests", "unknown_value", "missing or not a boolean", cells.unclear
     if not member["email_address"]:
         yield "email_address", "no_address", "", audience.mapped
 
@@ -188,12 +187,13 @@ def _cells(member: Mapping[str, Any], status: str, audience: Audience) -> _Cells
             raise MissingFieldError("interests")
         given = {}
     for interest, bits in audience.interests.items():
-        value = given.get(interest, _UNTOLD)
+        # Every interest of the audience is told of every member: one that is not is not "false".
+        value = given.get(interest)
         if value is True:
             ins |= bits
         elif value is False:
             outs |= bits
-        elif value is not _UNTOLD:
+        else:
             unclear |= bits
     return _Cells(ins, outs, outs, unclear)
 
