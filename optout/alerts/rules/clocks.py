@@ -43,7 +43,7 @@ def _deadline(facts: Facts, link: tuple[str, str], rows: list[Row]) -> Condition
     return Condition(
         key=facts.key("deadline", source, target),
         severity=Severity.PAGE if left <= LAST_DAYS else Severity.TICKET,
-        headline=f"{people(count)} must be opted out in {target}: {when}",
+        headline=f"{people(count)} opted out in {source} must be so in {target}: {when}",
         count=count,
         people=count,
         direction=Direction.MAILABLE,
