@@ -22,7 +22,7 @@ PROMISES = columns(
     ("metric", "Promise", "word"), ("target", "Target", "target"), ("value", "Figure", "value"),
     ("interval", "95 % interval or bounds"), ("numerator", "Of it", "count"),
     ("denominator", "Out of", "count"), ("not_comparable", "Not comparable", "count"),
-    ("status", "Status", "status"),
+    ("status", "Last night", "status"),
 )  # fmt: skip
 NIGHTS = columns(
     ("met", "Nights met", "count"), ("missed", "Missed", "count"),
@@ -32,14 +32,19 @@ NIGHTS = columns(
 
 @dataclass(frozen=True)
 class Standing:
-    """How the promises stand on the report's night."""
+    """How the promises were kept over the nights of the period, and how they stand on the last."""
 
     rows: tuple[Row, ...]
     not_measured: str | None = None
 
     def of(self, status: str) -> list[str]:
-        """The promises with a status, in words."""
-        return [words.words(str(r["metric"])) for r in self.rows if r["status"] == status]
+        """The promises that came to a status over the period, in words."""
+        return [words.words(str(r["metric"])) for r in self.rows if r["over_period"] == status]
+
+    @property
+    def has_nights(self) -> bool:
+        """Whether there is more than one night to speak of."""
+        return any(int(r["met"]) + int(r["missed"]) + int(r["unknown"]) > 1 for r in self.rows)
 
     @property
     def verdict(self) -> str:
@@ -54,17 +59,18 @@ class Standing:
         missed, unknown, met = (len(self.of(s)) for s in ("missed", "unknown", "met"))
         if not self.rows:
             return "No promise was measured."
+        some, every = (" on some night", " on every night") if self.has_nights else ("", "")
         if not missed and not unknown:
-            return f"All {met} promises were kept."
-        parts = [f"{words.counted(missed, 'promise')} missed"] if missed else []
-        parts += [f"{unknown} could not be measured"] if unknown else []
-        parts += [f"{met} kept"] if met else []
+            return f"All {met} promises were kept{every}."
+        parts = [f"{words.counted(missed, 'promise')} missed{some}"] if missed else []
+        parts += [f"{unknown} could not be measured{every}"] if unknown else []
+        parts += [f"{met} kept{every}"] if met else []
         text = ", ".join(parts)
         return text[:1].upper() + text[1:] + "."
 
 
 def standing(source: Source) -> Standing:
-    """The promises over all on the report's night."""
+    """The promises over all, to the report's night."""
     if source.night is None:
         return Standing((), "no night in the period ended")
     try:

@@ -60,9 +60,31 @@ def test_a_night_with_everything_kept_says_so(green: Project) -> None:
     """A report that always warns is not read."""
     report = report_of(green, "compliance")
     assert report.verdict == "met"
-    assert re.fullmatch(r"All \d+ promises were kept\.", report.summary)
+    assert re.fullmatch(r"All \d+ promises were kept( on every night)?\.", report.summary)
     assert not table(report, "violations").rows
     assert b"No send after an opt-out was found." in html(report)
+
+
+@pytest.mark.parametrize("status", ["missed", "unknown"])
+def test_one_night_speaks_for_its_whole_period(green: Project, tmp_path: Path, status: str) -> None:
+    """A quarter that ends well is not a quarter in which every promise was kept."""
+    folder = tmp_path / "once"
+    (folder / "data" / "published").mkdir(parents=True)
+    shutil.copy(green.published, folder / "data" / "published")
+    shutil.copy(green.settings.file or "", folder / "optout.toml")
+    once = Project.open(folder / "optout.toml", now=green.now, environ=green.environ)
+    with duckdb.connect(str(once.published)) as con:
+        con.execute(
+            "INSERT INTO mart.metric_daily BY NAME"
+            " SELECT * REPLACE (night - 1 AS night, $status AS status) FROM mart.metric_daily"
+            " WHERE metric = 'opt_out_recall' AND system IS NULL AND category IS NULL"
+            " AND night = (SELECT max(night) FROM mart.metric_daily)",
+            {"status": status},
+        )
+    assert report_of(once, "daily").verdict == "met"
+    report = report_of(once, "compliance")
+    assert report.verdict == status
+    assert ("on some night" if status == "missed" else "on every night") in report.summary
 
 
 def test_violations_stand_there_with_their_evidence(violated: Project) -> None:
