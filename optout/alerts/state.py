@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from importlib.resources import files
@@ -55,11 +55,14 @@ class AlertState:
         path = make_dir(data_dir) / FILE
         is_new = not path.exists()
         try:
-            self.con = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-            self.con.execute("PRAGMA synchronous = FULL")
-            if is_new:
-                path.chmod(0o600)
-            self._prepare()
+            with ExitStack() as unless_it_fails:
+                self.con = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+                unless_it_fails.callback(self.con.close)
+                self.con.execute("PRAGMA synchronous = FULL")
+                if is_new:
+                    path.chmod(0o600)
+                self._prepare()
+                unless_it_fails.pop_all()
         except sqlite3.DatabaseError as error:
             raise WarehouseError(
                 f"{FILE} cannot be opened ({error})",
