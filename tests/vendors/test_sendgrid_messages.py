@@ -23,6 +23,7 @@ from optout.vendors.base import Context, ReadRequest
 from optout.vendors.sendgrid import messages as sendgrid_messages
 from optout.vendors.sendgrid import windows as sendgrid_windows
 from optout.vendors.sendgrid.connector import SendGrid, SendGridConfig
+from optout.vendors.sendgrid.messages import EmailLogs
 
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
 NOW = AT + timedelta(hours=16)
@@ -115,6 +116,18 @@ def test_a_second_that_is_full_is_split_into_fractions(
 ) -> None:
     """A large single send is made at thousands a second: each night would be incomplete."""
     people = [f"r{number:03}@example.org" for number in range(3 * CAP)]
+    twin.send(Mailing("m", "Autumn", "promotional", AT), people)
+    out = read(sandbox)
+    assert out.status == "complete"
+    assert sorted(sent_to(out)) == people
+
+
+def test_a_status_that_nobody_knows_hides_no_message(
+    twin: SendGridTwin, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts by status would look whole without it."""
+    monkeypatch.setattr(EmailLogs, "splits", ("status IN ('bounced')",))
+    people = [f"r{number:03}@example.org" for number in range(2 * CAP)]
     twin.send(Mailing("m", "Autumn", "promotional", AT), people)
     out = read(sandbox)
     assert out.status == "complete"

@@ -56,16 +56,21 @@ def _halves(window: Window, unit: int) -> tuple[Window, Window]:
 def _second(log: Searched, window: Window, shown: Found) -> tuple[Found, bool]:
     """A second's messages, and whether these are all."""
     parts = [log.search(window, condition) for condition in log.splits]
-    if all(len(part) < CAP for part in parts):
+    if _is_all(log, parts, shown):
         return _together(log, parts), True
+    seen = _together(log, [shown, *parts])
     try:
         pieces = list(_fractions(log, window))
     except RequestRefused:
-        return _together(log, [shown, *parts]), False
-    known = {each[log.id_field] for piece in pieces for each in piece}
-    is_heeded = known >= {each[log.id_field] for part in (shown, *parts) for each in part}
-    is_whole = is_heeded and all(len(piece) < CAP for piece in pieces)
-    return _together(log, [shown, *parts, *pieces]), is_whole
+        return seen, False
+    return _together(log, [seen, *pieces]), _is_all(log, pieces, seen)
+
+
+def _is_all(log: Searched, parts: Sequence[Found], seen: Found) -> bool:
+    """Whether no part is full and together they hold whatever was seen otherwise: a condition that
+    is not heeded, or that leaves some out, would hide sends."""
+    ids = {each[log.id_field] for part in parts for each in part}
+    return all(len(part) < CAP for part in parts) and ids >= {each[log.id_field] for each in seen}
 
 
 def _fractions(log: Searched, second: Window) -> Iterator[Found]:
