@@ -6,7 +6,7 @@ Shapes only; what follows from them is in `optout.rules`. The words are those of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -111,6 +111,14 @@ class Categories:
         for name in names:
             result |= self.bit(name)
         return result
+
+    def by_store(self, mapped: Mapping[str, Iterable[str]]) -> dict[str, int]:
+        """Of a mapping of categories to the stores that hold them: store → mask."""
+        masks: dict[str, int] = {}
+        for name, stores in mapped.items():
+            for store in stores:
+                masks[store] = masks.get(store, 0) | self.bit(name)
+        return masks
 
     def of(self, mask: int) -> Sequence[str]:
         """The names in a mask, in configured order."""

@@ -65,11 +65,8 @@ class TypeBook:
         pseudonym: Callable[[str], str],
     ) -> TypeBook:
         """By the configuration: category → type ids."""
-        masks: dict[int, int] = {}
-        for name, kinds in mapped.items():
-            for kind in kinds:
-                masks[int(kind)] = masks.get(int(kind), 0) | categories.bit(name)
-        return cls(categories, masks, pseudonym)
+        masks = categories.by_store(mapped)
+        return cls(categories, {int(kind): mask for kind, mask in masks.items()}, pseudonym)
 
     def of_unit(self, unit: int) -> int:
         """The categories that the types of one business unit feed."""

@@ -80,10 +80,7 @@ class Klaviyo(Connector):
         super().__init__(context)
         if not isinstance(context.config, KlaviyoConfig):
             raise TypeError("the connector of Klaviyo needs a KlaviyoConfig")
-        lists: dict[str, int] = {}
-        for category, list_ids in context.config.categories.items():
-            for list_id in list_ids:
-                lists[list_id] = lists.get(list_id, 0) | self.categories.bit(category)
+        lists = self.categories.by_store(context.config.categories)
         self._account = Account(
             http=self.http,
             system=self.config.name,

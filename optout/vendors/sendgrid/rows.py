@@ -43,11 +43,7 @@ class Book:
         pseudonym: Callable[[str], str],
     ) -> Book:
         """By the configuration: category → group ids."""
-        groups: dict[str, int] = {}
-        for name, ids in mapped.items():
-            for each in ids:
-                groups[each] = groups.get(each, 0) | categories.bit(name)
-        return cls(categories, groups, pseudonym)
+        return cls(categories, categories.by_store(mapped), pseudonym)
 
     @property
     def mapped(self) -> int:

@@ -93,7 +93,7 @@ class EventReader:
             after = self._values(data)
             before = self._values(previous)
         except Unclear as unclear:
-            yield self._finding(place, "unparsable", "custom_field_values", str(unclear))
+            yield place.finding("unparsable", "custom_field_values", str(unclear))
             return
         if before is None or after is None:
             return
@@ -119,9 +119,7 @@ class EventReader:
         try:
             old, new = self._sides(name, sides)
         except Unclear as unclear:
-            yield self._finding(
-                place, "unknown_value", name, str(unclear), self.preferences.masks[name]
-            )
+            yield place.finding("unknown_value", name, str(unclear), self.preferences.masks[name])
             return
         if old is new or (category is None and {old, new} <= _NOT_OUT):
             return  # Written differently, said the same: an unset flag and an explicit false.
@@ -196,17 +194,6 @@ class EventReader:
         if found is None:
             raise Unclear("an element does not name its field")
         return found
-
-    def _finding(self, place: Place, code: str, field: str, detail: str, mask: int = 0) -> Finding:
-        return Finding(
-            code=code,
-            store=place.store,
-            record_id=place.record_id,
-            field=field,
-            detail=detail,
-            address=place.address,
-            categories=mask,
-        )
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,13 @@ class Place:
     record_id: str
     address: str | None
 
+    def finding(self, code: str, field: str, detail: str, mask: int = 0) -> Finding:
+        """Something of this record that could not be used."""
+        return Finding(
+            code=code, store=self.store, record_id=self.record_id, field=field, detail=detail,
+            address=self.address, categories=mask,
+        )  # fmt: skip
+
 
 def event_id(place: Place, *content: object) -> str:
     """A stable name of a change, from the record and what was said; holds no address."""
@@ -179,15 +186,7 @@ class HistoryReader:
         self, place: Place, code: str, why: str, position: int | None, mask: int = 0
     ) -> Finding:
         where = "" if position is None else f"entry {position}: "
-        return Finding(
-            code=code,
-            store=place.store,
-            record_id=place.record_id,
-            field=self.preferences.fields.history,
-            detail=f"{where}{why}",
-            address=place.address,
-            categories=mask,
-        )
+        return place.finding(code, self.preferences.fields.history, f"{where}{why}", mask)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class RecordReader:
             if outs or said.unclear:
                 detail = "opted out" if outs else "unclear"
                 mask = outs | said.unclear
-                yield self._finding(place, "no_address", "email", detail, mask)
+                yield place.finding("no_address", "email", detail, mask)
             return
         yield from findings
         yield Reading(
@@ -113,7 +113,7 @@ class RecordReader:
             # Documented as an object on every record: without it nothing is known, not nothing set.
             mask = self.preferences.categories.all
             detail = f"no object but {type(custom).__name__}"
-            findings.append(self._finding(place, "missing_field", "custom_fields", detail, mask))
+            findings.append(place.finding("missing_field", "custom_fields", detail, mask))
             return Said(unclear=mask)
         said = Said()
         for name, category in self.preferences.category_of.items():
@@ -125,7 +125,7 @@ class RecordReader:
                 found = self.preferences.state(name, custom.get(name))
             except Unclear as unclear:
                 said.unclear |= mask
-                findings.append(self._finding(place, "unknown_value", name, str(unclear), mask))
+                findings.append(place.finding("unknown_value", name, str(unclear), mask))
                 continue
             states[name] = found
             said.add(found, mask, is_global=category is None)
@@ -150,7 +150,7 @@ class RecordReader:
                 found[role] = None
                 is_word = role in ("consent_method", "consent_basis")
                 code = "unknown_value" if is_word else "unparsable"
-                yield self._finding(place, code, getattr(fields, role), str(unclear))
+                yield place.finding(code, getattr(fields, role), str(unclear))
         by = values.get("update_source")
         yield Consent(
             store=self.store,
@@ -172,17 +172,6 @@ class RecordReader:
             return moment(data.get(name))
         except Unclear:
             return None
-
-    def _finding(self, place: Place, code: str, field: str, detail: str, mask: int = 0) -> Finding:
-        return Finding(
-            code=code,
-            store=place.store,
-            record_id=place.record_id,
-            field=field,
-            detail=detail,
-            address=place.address,
-            categories=mask,
-        )
 
 
 def _one_of(known: frozenset[str], value: Any) -> str | None:
