@@ -10,12 +10,19 @@ from __future__ import annotations
 import hmac
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
 
 import idna
 
 _BLANK = re.compile(r"[\s\x00-\x1f]")
 """Whitespace of any script, and what controls a terminal."""
+_PLAIN = re.compile(r"[!-?A-~]+@[!-?A-~]*[!-\-/-?A-~]")
+"""ASCII without a blank, one @, no dot at the end: nothing to do but lower-case it."""
+_BLOCK = 64
+"""Bytes that SHA-256 takes in at a time."""
 
 
 class BadAddress(ValueError):
@@ -29,9 +36,14 @@ class Folding:
     plus_tags: bool = False
     dots: bool = False
 
+    def __bool__(self) -> bool:
+        return self.plus_tags or self.dots
+
 
 def normalise(address: str, folding: Folding | None = None) -> str:
     """The one form of an address that is compared; raises BadAddress."""
+    if not folding and _PLAIN.fullmatch(address):
+        return address.lower()
     if address.isascii():
         text = address.strip().lower()
     else:
@@ -72,6 +84,14 @@ class Keyer:
         """The 16-byte contact key of an already normalised address."""
         return hmac.digest(self.secret, normal.encode(), "sha256")[:16]
 
+    def keyed(self, addresses: Sequence[Any]) -> tuple[list[str | None], list[bytes | None]]:
+        """The normal forms and contact keys of a batch, None for both where there is no address:
+        the text is none, or it is not text at all. Half the work of one by one."""
+        folding = self.folding or None
+        normals = [_normal(address, folding) for address in addresses]
+        digest = _digester(self.secret)
+        return normals, [None if normal is None else digest(normal.encode()) for normal in normals]
+
     def pseudonym(self, text: str) -> str:
         """A stable name (32 hex digits) for a record that a vendor knows by address only, or by a
         hash of it, which anybody can compute. Never equal to a contact key; any text will do."""
@@ -89,3 +109,26 @@ class Keyer:
 
     def __repr__(self) -> str:
         return f"Keyer(key_id={self.key_id!r})"
+
+
+def _normal(address: Any, folding: Folding | None) -> str | None:
+    try:
+        return normalise(address, folding) if isinstance(address, str) else None
+    except BadAddress:
+        return None
+
+
+def _digester(secret: bytes) -> Callable[[bytes], bytes]:
+    """HMAC-SHA-256 of one secret (RFC 2104), cut to 16 bytes, for many texts: the hashes that have
+    taken in the secret are copied, where `hmac.digest` looks OpenSSL's methods up each time."""
+    block = (secret if len(secret) <= _BLOCK else sha256(secret).digest()).ljust(_BLOCK, b"\0")
+    inner_of = sha256(bytes(byte ^ 0x36 for byte in block)).copy
+    outer_of = sha256(bytes(byte ^ 0x5C for byte in block)).copy
+
+    def digest(text: bytes) -> bytes:
+        inner, outer = inner_of(), outer_of()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.digest()[:16]
+
+    return digest

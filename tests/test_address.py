@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optout.address import BadAddress, Folding, Keyer, normalise
@@ -55,3 +55,37 @@ def test_keys_depend_on_the_secret_and_hide_it() -> None:
     assert one.key("ana@example.org") != two.key("ana@example.org")
     assert len(one.key("ana@example.org")) == 16
     assert "aaaa" not in repr(one)
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(), st.text(), st.emails()), max_size=8))
+@example(["Ana@Example.org", "ana@example.org.", "a@b@example.org", "@x", "x@", "jörg@müller.org"])
+@example(["ana@.", "a\x7f@x.org", "a @x.org", "a+b@x.org", '"a"@x.org', "ana@ex..org"])
+@pytest.mark.parametrize("secret", [b"k" * 32, b"long" * 40])
+def test_a_batch_has_the_keys_of_one_by_one(secret: bytes, addresses: list[object]) -> None:
+    """A person whose key depends on who came along with them is found under neither."""
+    for folding in (None, Folding(), Folding(plus_tags=True, dots=True)):
+        keyer = Keyer(secret, "k1", folding)
+        normals, keys = keyer.keyed(addresses)
+        for address, normal, key in zip(addresses, normals, keys, strict=True):
+            try:
+                expected = normalise(address, folding) if isinstance(address, str) else None
+            except BadAddress:
+                expected = None
+            assert normal == expected
+            assert key == (None if expected is None else keyer.key_of_normal(expected))
+
+
+@given(st.from_regex(r"\A[!-~]{1,12}\Z"))
+@example("a@B.")
+@example("A@b@c")
+@example("A@..")
+def test_what_looks_plain_is_normalised_as_anything_else(text: str) -> None:
+    """A short cut that decides otherwise than the long way splits a person in two."""
+
+    def outcome(address: str) -> str | None:
+        try:
+            return normalise(address)
+        except BadAddress:
+            return None
+
+    assert outcome(text) == outcome(f" {text} ")
