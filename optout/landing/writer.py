@@ -14,17 +14,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from optout.address import BadAddress, Keyer, normalise
+from optout.address import Keyer
 from optout.files import sync_dir, write_atomic
-from optout.landing.fitting import MISFITS, fitting
+from optout.landing.batches import batch
 from optout.landing.manifest import MANIFEST, PROGRESS, Manifest, Part, read_manifest
-from optout.records import KINDS, SCHEMAS, Finding, Row
+from optout.records import KINDS, Row
 
-BATCH_ROWS = 20_000
+FILE_ROWS = 20_000
 """Rows held before they are made durable; bounds both memory and what a crash repeats."""
-
-_CURSOR = "cursor.json"
-_KEY_STORAGE = pa.binary(16)
+FILE_BYTES = 16 << 20
+"""The same in bytes, for vendors whose records are large."""
+BATCH_ROWS = 1_000
+"""Rows of a kind held as objects before they become columns: these take a third of the memory,
+and nothing that the garbage collector has to visit."""
 
 
 class StreamWriter:
@@ -38,8 +40,9 @@ class StreamWriter:
     def __init__(self, folder: Path, keyer: Keyer, begun: Manifest) -> None:
         self._folder = folder
         self._keyer = keyer
-        self._buffers: defaultdict[str, list[Any]] = defaultdict(list)
-        self._buffered = 0
+        self._rows: defaultdict[str, list[Any]] = defaultdict(list)
+        self._batches: defaultdict[str, list[pa.RecordBatch]] = defaultdict(list)
+        self._added = self._held = 0
         self._pending_cursor: Any = None
         self.manifest = begun
         self.cursor: Any = None
@@ -62,37 +65,43 @@ class StreamWriter:
                 path.unlink()
 
     def add(self, row: Row) -> None:
-        """Buffer one row; the address is normalised and keyed when the batch is written."""
-        self._buffers[KINDS[type(row)]].append(row)
-        self._buffered += 1
+        """Buffer one row; the address is normalised and keyed a batch at a time."""
+        kind = KINDS[type(row)]
+        rows = self._rows[kind]
+        rows.append(row)
+        self._added += 1
+        if len(rows) >= BATCH_ROWS:
+            self._settle(kind)
 
     def page_done(self, cursor: Any = None) -> None:
         """A page's rows are all added; a resumed read may start at `cursor`."""
         self._pending_cursor = cursor
-        if self._buffered >= BATCH_ROWS:
+        if self._added >= FILE_ROWS or self._held >= FILE_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Make everything so far durable, together with the cursor."""
-        if not self._buffered and self._pending_cursor == self.cursor:
+        if not self._added and self._pending_cursor == self.cursor:
             return
         parts = list(self.manifest.parts)
-        # Keying can add findings, so the findings are written last.
-        for kind in [k for k in self._buffers if k != "finding"] + ["finding"]:
-            rows = self._buffers.pop(kind, [])
-            if rows:
-                table = self._table(kind, rows)
-                if table.num_rows:
-                    parts.append(self._write(kind, table, len(parts) + 1))
-        self._buffered = 0
+        for kind in [kind for kind in self._rows if kind != "finding"]:
+            self._settle(kind)
+        # Keying can have added findings, so they come last.
+        if self._rows:
+            self._settle("finding")
+        for kind, batches in self._batches.items():
+            parts.append(self._write(kind, pa.Table.from_batches(batches), len(parts) + 1))
+        self._batches.clear()
+        self._added = self._held = 0
         self.manifest = replace(self.manifest, parts=tuple(parts))
         self.cursor = self._pending_cursor
         replace(self.manifest, state={"cursor": self.cursor}).write(self._folder, PROGRESS)
 
     def restart(self) -> None:
         """Forget what this stream wrote tonight."""
-        self._buffers.clear()
-        self._buffered = 0
+        self._rows.clear()
+        self._batches.clear()
+        self._added = self._held = 0
         self._pending_cursor = self.cursor = None
         self.manifest = replace(self.manifest, parts=())
         self.manifest.write(self._folder, PROGRESS)
@@ -147,6 +156,15 @@ class StreamWriter:
         self.manifest = replace(self.manifest, **outcome)
         self.is_closed = True
 
+    def _settle(self, kind: str) -> None:
+        """Turn the rows held of a kind into a batch; what cannot be used becomes findings."""
+        found, findings = batch(kind, self._rows.pop(kind), self._keyer)
+        if found.num_rows:
+            self._batches[kind].append(found)
+            self._held += found.nbytes
+        if findings:
+            self._rows["finding"].extend(findings)
+
     def _write(self, kind: str, table: pa.Table, number: int) -> Part:
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd", use_dictionary=_DICTIONARY)
@@ -156,83 +174,5 @@ class StreamWriter:
         sync_dir(self._folder)
         return Part(name, kind, table.num_rows, hashlib.sha256(data).hexdigest())
 
-    def _table(self, kind: str, rows: list[Any]) -> pa.Table:
-        before = len(self._buffers["finding"])
-        try:
-            return self._typed(kind, rows)
-        except MISFITS:
-            del self._buffers["finding"][before:]
-            kept, findings = fitting(kind, rows)
-            self._buffers["finding"].extend(findings)
-            return self._typed(kind, kept) if kept else SCHEMAS[kind].empty_table()
-
-    def _typed(self, kind: str, rows: list[Any]) -> pa.Table:
-        schema = SCHEMAS[kind]
-        columns: dict[str, Any] = _columns(rows)
-        if "address" in columns:
-            addresses, keys, bad = self._keyed(columns["address"])
-            if bad and kind != "finding":
-                self._quarantine(kind, [rows[i] for i in sorted(bad)])
-                kept = [i for i in range(len(rows)) if i not in bad]
-                columns = _columns([rows[i] for i in kept]) if kept else {f: () for f in columns}
-                addresses = [addresses[i] for i in kept]
-                keys = [keys[i] for i in kept]
-            columns["address"] = addresses
-            columns["contact_key"] = keys
-        arrays = [_array(columns[field.name], field.type) for field in schema]
-        return pa.Table.from_arrays(arrays, schema=schema)
-
-    def _keyed(self, raw: tuple[Any, ...]) -> tuple[list[str | None], list[bytes | None], set[int]]:
-        """Normal forms, keys, and the places whose text is no address."""
-        known: dict[str, tuple[str, bytes] | None] = {}
-        addresses: list[str | None] = []
-        keys: list[bytes | None] = []
-        bad: set[int] = set()
-        for place, text in enumerate(raw):
-            found = None
-            if text is not None and not isinstance(text, str):
-                bad.add(place)
-            elif text is not None:
-                if text not in known:
-                    known[text] = self._key(text)
-                found = known[text]
-                if found is None:
-                    bad.add(place)
-            addresses.append(found[0] if found else None)
-            keys.append(found[1] if found else None)
-        return addresses, keys, bad
-
-    def _key(self, text: str) -> tuple[str, bytes] | None:
-        try:
-            normal = normalise(text, self._keyer.folding)
-        except BadAddress:
-            return None
-        return normal, self._keyer.key_of_normal(normal)
-
-    def _quarantine(self, kind: str, rows: list[Any]) -> None:
-        """A record with an address that is none: it cannot be compared, and is not dropped."""
-        for row in rows:
-            self._buffers["finding"].append(
-                Finding(
-                    code="bad_address",
-                    store=getattr(row, "store", None) or kind,
-                    record_id=getattr(row, "record_id", None) or "",
-                    field="address",
-                    detail="opted out" if getattr(row, "outs", 0) else "",
-                    categories=getattr(row, "outs", 0),
-                    raw=row.raw,
-                )
-            )
-
 
 _DICTIONARY = ["store", "feed", "kind", "source", "in_source", "old", "new", "channel", "code"]
-
-
-def _columns(rows: list[Any]) -> dict[str, Any]:
-    return dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
-
-
-def _array(values: Any, kind: pa.DataType) -> pa.Array:
-    if kind == pa.uuid():
-        return pa.ExtensionArray.from_storage(kind, pa.array(values, type=_KEY_STORAGE))
-    return pa.array(values, type=kind)

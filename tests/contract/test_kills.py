@@ -24,7 +24,7 @@ Faultless = Callable[[str], Reading]
 @pytest.fixture(autouse=True)
 def every_page_is_durable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a world this small would be read in one piece, and nothing ever resumed."""
-    monkeypatch.setattr("optout.landing.writer.BATCH_ROWS", 1)
+    monkeypatch.setattr("optout.landing.writer.FILE_ROWS", 1)
 
 
 @pytest.fixture(scope="session")

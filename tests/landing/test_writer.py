@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -13,7 +14,7 @@ from optout.errors import LandingError
 from optout.landing.manifest import Manifest, read_manifest, verify_part
 from optout.landing.store import Landing
 from optout.landing.writer import StreamWriter
-from optout.records import Change, Reading
+from optout.records import Change, Finding, Reading
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
 NIGHT = date(2026, 11, 23)
@@ -161,3 +162,53 @@ def test_landing_is_readable_by_its_owner_alone(landing: Landing) -> None:
     writer.finish(NOW, {})
     folder = landing.folder(NIGHT, "mc", "members")
     assert {oct(p.stat().st_mode & 0o777) for p in folder.iterdir()} == {"0o600"}
+
+
+def test_a_row_lands_the_same_wherever_batches_end(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person at the edge of a batch must be neither lost nor written twice, and one record that
+    cannot be used must not take its neighbours along."""
+    monkeypatch.setattr("optout.landing.writer.BATCH_ROWS", 3)
+    writer = begin(landing)
+    for number in range(10):
+        address: Any = {4: "no address", 7: 7}.get(number, f"P{number}@Example.org")
+        ins: Any = "many" if number == 5 else number % 2
+        writer.add(Reading("audience:1", f"r{number}", address, ins=ins, modified_at=NOW))
+        writer.add(Finding("unresolved", "audience:1", f"r{number}"))
+        writer.page_done({"offset": number + 1})
+    writer.complete()
+    manifest = writer.finish(NOW, {})
+    good = [n for n in range(10) if n not in (4, 5, 7)]
+    assert [row[:2] for row in rows_of(landing)] == [(f"r{n}", f"p{n}@example.org") for n in good]
+    assert {part.kind: part.rows for part in manifest.parts} == {"reading": 7, "finding": 13}
+    found = [record for record, *_ in rows_of(landing, "finding")]
+    assert found == sorted([f"r{n}" for n in range(10)] + ["r4", "r5", "r7"])
+
+
+def test_large_records_are_durable_sooner(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted by rows alone, records of ten kilobytes would take ten times the memory."""
+    monkeypatch.setattr("optout.landing.writer.BATCH_ROWS", 2)
+    monkeypatch.setattr("optout.landing.writer.FILE_BYTES", 10_000)
+    writer = begin(landing)
+    for number in range(4):
+        writer.add(Reading("audience:1", f"r{number}", "a@example.org", raw="x" * 4_000))
+        writer.page_done(number)
+        assert writer.cursor == (3 if number == 3 else None)
+    writer.complete()
+
+
+def test_a_column_of_one_value_lands_as_it_was(landing: Landing) -> None:
+    """A default written for all rows where one row says otherwise would lose what it says."""
+    writer = begin(landing)
+    for number, outs in enumerate((0, 4, 0)):
+        writer.add(Reading("audience:1", f"r{number}", None, outs=outs, deleted=True, in_at=NOW))
+    writer.complete()
+    [part] = writer.finish(NOW, {}).parts
+    file = str(landing.folder(NIGHT, "mc", "members") / part.file)
+    query = "SELECT record_id, outs, deleted, present, in_at, created_at, address, contact_key FROM"
+    found = duckdb.execute(f"{query} read_parquet($file)", {"file": file}).fetchall()
+    rest = (True, True, NOW.replace(tzinfo=None), None, None, None)
+    assert found == [("r0", 0, *rest), ("r1", 4, *rest), ("r2", 0, *rest)]
