@@ -14,6 +14,7 @@ class DuckEngine:
     """DuckDB, on the connection that the caller has."""
 
     people_a_pass: int | None = None
+    keeps_basis = True
 
     def check(self) -> None:
         """Nothing is needed."""

@@ -33,6 +33,8 @@ class Engine(Protocol):
 
     people_a_pass: int | None
     """How many people are judged at once; None: as many as suit one machine."""
+    keeps_basis: bool
+    """Whether a night can go on from the last one (`optout.warehouse.incremental`)."""
 
     def check(self) -> None:
         """Raise ConfigurationError where a night would not find what the engine needs here."""

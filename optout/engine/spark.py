@@ -61,6 +61,7 @@ class SparkEngine:
 
     people_a_pass: int | None = 1 << 62
     """All at once: the cluster shares them out by itself."""
+    keeps_basis = False
 
     def __init__(self, table: EngineTable, folder: Path) -> None:
         self._table = table

@@ -28,6 +28,7 @@ from optout.rights.keys import check_retired, note_key
 from optout.rights.suppression import write_outside
 from optout.rights.tables import tables
 from optout.trail.chain import note
+from optout.warehouse import incremental
 from optout.warehouse.connection import transaction
 
 Publish = Callable[[Project, DuckDBPyConnection], object]
@@ -128,6 +129,7 @@ def _rekey_warehouse(project: Project, task: Task) -> None:
                 values,
             )
         con.execute("DROP TABLE new_key")
+        incremental.forget(con)
         note_key(con, secrets, project.now)
         content = {"from": former.key_id, "to": keyer.key_id, "who": task.who}
         note(con, ROTATION, content, night=_night(con, project))

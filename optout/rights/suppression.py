@@ -23,6 +23,7 @@ from optout.files import make_dir, sync_dir, write_atomic
 from optout.model import State
 from optout.rights.subject import Subject
 from optout.rules.resolution import PreferenceChange
+from optout.warehouse import incremental
 
 FILE = "suppressions.jsonl"
 """Beside the database; holds contact keys, no addresses."""
@@ -64,6 +65,7 @@ def suppress(
 
 def withdraw(con: DuckDBPyConnection, subject: Subject) -> int:
     """Remove the record at the person's own new wish; returns how many scopes it had."""
+    incremental.forget(con)
     row = con.execute(
         "DELETE FROM core.suppression WHERE contact_key IN (SELECT unnest($keys))",
         {"keys": list(subject.keys.values())},

@@ -15,6 +15,7 @@ from duckdb import DuckDBPyConnection
 from optout.rights.landing import Record
 from optout.rights.subject import ERASED, Subject
 from optout.trail.chain import chained, erase, note
+from optout.warehouse import incremental
 
 _KEPT = frozenset({"core.suppression", "core.erasure", "core.contact_key_secret",
                    "core.change_commitment", "core.chain_head"})  # fmt: skip
@@ -87,6 +88,7 @@ def erase_rows(
     """
     keys = list(subject.keys.values())
     known = tables(con)
+    incremental.forget(con)
     records = records_of(con, subject)
     _remember(con, known, keys, records)
     counts: dict[str, list[int]] = {"core.change": [erase(con, keys, night=night), 0]}

@@ -17,7 +17,7 @@ agrees are counted by it, and only the others are looked at one by one.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -27,17 +27,21 @@ from optout.engine.duck import DuckEngine
 from optout.engine.session import Engine, Session
 from optout.model import Categories
 from optout.rules.resolution import DEFAULT_WINDOW
+from optout.warehouse import incremental
 from optout.warehouse.connection import bounded
 from optout.warehouse.coverage import Coverage, coverage
+from optout.warehouse.incremental import Basis
 from optout.warehouse.script import run
 from optout.warehouse.words import PEOPLE_A_PASS, Layout, join_words, megabytes_for, pair, people
 
 _DUCKDB = DuckEngine()
-_VERDICTS = ("audit_verdicts", "audit_in_flight", "audit_conflicts", "audit_drift")
+_ALL_AT_ONCE = 1 << 62
+_VERDICTS = ("audit_verdicts", "audit_in_flight", "audit_conflicts")
 _WORK_TABLES = (
     "category", "system", "judged", "weak_row", "weak", "superseded", "out", "scope", "in", "span",
     "decided", "attempt", "reason", "lifting", "aside", "place", "word", "group", "cell", "odd",
-    "person", "reading", "cause", "in_flight", "verdict", "conflict",
+    "person", "reading", "cause", "in_flight", "verdict", "conflict", "affected", "near_row",
+    "near", "near_change", "total",
 )  # fmt: skip
 _WORK_VIEWS = ("pair", "difference", "observation", "change")
 
@@ -66,6 +70,8 @@ class Reconciled:
     opened: int = 0
     confirmed: int = 0
     closed: int = 0
+    affected: int | None = None
+    """People that were looked at because something changed; None: everybody."""
 
 
 def policy_coverage(con: DuckDBPyConnection, night: date, policy: ReconcilePolicy) -> Coverage:
@@ -79,6 +85,7 @@ def reconcile(
     *,
     policy: ReconcilePolicy,
     people_a_pass: int = PEOPLE_A_PASS,
+    everybody_below: int = incremental.WORTH_IT,
     engine: Engine = _DUCKDB,
 ) -> Reconciled:
     """Write `audit.expected`, `audit.drift` and `audit.cell_count` of the night.
@@ -86,8 +93,9 @@ def reconcile(
     Runs in the caller's transaction; running it again changes nothing. A backfilled night, or one
     that a later run has overtaken, is left as it is: its snapshot cannot be seen any more. Only
     systems that were read completely are judged, and none where the hub was not: their open drifts
-    stay open, untouched. `people_a_pass` bounds memory, `engine` says where the statements run;
-    neither changes an answer. Raises UsageError for a night that was never begun.
+    stay open, untouched. `people_a_pass` bounds memory, with less people than `everybody_below`
+    all are judged anew every night, `engine` says where the statements run; none of them changes an
+    answer. Raises UsageError for a night that was never begun.
     """
     covered = policy_coverage(con, night, policy)
     if covered.is_backfill or not covered.is_latest:
@@ -102,34 +110,90 @@ def reconcile(
         "cutoff": covered.cutoff,
         "night": night,
     }
+    rules = incremental.fingerprint(
+        policy.categories.names, policy.hub, sorted(policy.systems.items()), policy.window, judged
+    )
+    basis = None
+    if engine.keeps_basis and people(con) >= everybody_below:
+        basis = incremental.basis_of(con, night, covered.cutoff, rules)
+    incremental.forget(con)
     with bounded(con, megabytes_for(people(con))), engine.session(con) as work:
+        judge = _Judge(work, policy, layout, values, engine.people_a_pass or people_a_pass)
         _prepare(work, policy, judged)
-        _expect_and_judge(work, policy, layout, values, engine.people_a_pass or people_a_pass)
+        affected = judge.affected(basis) if basis else None
+        if affected is None:
+            judge.everybody()
+        if engine.keeps_basis:
+            incremental.keep(work, values, rules)
         _clear(work)
-    return _outcome(con, night, judged)
+    return replace(_outcome(con, night, judged), affected=affected)
 
 
-def _expect_and_judge(
-    con: Session,
-    policy: ReconcilePolicy,
-    layout: Layout,
-    values: Mapping[str, Any],
-    people_a_pass: int,
-) -> None:
+@dataclass(frozen=True)
+class _Judge:
     """Rule 3 for everyone, rules 5 and 8 for ESPs that may be judged, and the life of drifts."""
-    for name in ("audit_weak", "audit_changes", "audit_expected", "audit_undo", "audit_aside"):
-        run(con, name, **values)
-    join_words(con, layout, values, people_a_pass)
-    for system in layout.esps:
-        con.execute(pair(layout, policy.hub, system))
-        run(con, "audit_groups", system=system)
-    run(con, "audit_cells", **values)
-    for system in layout.esps:
-        con.execute(pair(layout, policy.hub, system))
-        run(con, "audit_people", system=system)
-    con.execute(pair(layout, policy.hub, policy.hub))
-    for name in _VERDICTS:
-        run(con, name, **values)
+
+    con: Session
+    policy: ReconcilePolicy
+    layout: Layout
+    values: Mapping[str, Any]
+    people_a_pass: int
+
+    def everybody(self) -> None:
+        """Look at each person."""
+        for name in ("audit_prepare", "audit_everybody"):
+            run(self.con, name)
+        self._expect()
+        self._count(self.people_a_pass, sign=1)
+        self._find()
+        run(self.con, "audit_drift", **self.values)
+
+    def affected(self, basis: Basis) -> int | None:
+        """Look at those of whom something changed and count them; None: everybody has to be
+        looked at."""
+        con, values = self.con, self.values
+        affected = incremental.narrow(con, basis)
+        if affected is None:
+            return None
+        for name in ("audit_prepare", "incremental_before"):
+            run(con, name)
+        for name in ("audit_weak", "audit_aside"):
+            run(con, name, **values)
+        self._count(_ALL_AT_ONCE, sign=-1)
+        run(con, "incremental_now")
+        self._expect()
+        self._count(_ALL_AT_ONCE, sign=1)
+        if not incremental.add_up(con):
+            return None
+        self._find()
+        run(con, "incremental_unchanged", **values, **basis.values)
+        run(con, "audit_drift", **values)
+        return affected
+
+    def _expect(self) -> None:
+        for name in ("audit_weak", "audit_changes", "audit_expected", "audit_undo", "audit_aside"):
+            run(self.con, name, **self.values)
+
+    def _count(self, people_a_pass: int, sign: int) -> None:
+        """The people that are looked at, by their words; those that are taken away as less than
+        none."""
+        join_words(self.con, self.layout, self.values, people_a_pass)
+        for system in self.layout.esps:
+            self._pair(system)
+            run(self.con, "audit_groups", system=system, sign=sign)
+
+    def _find(self) -> None:
+        """The verdicts of the people that are looked at."""
+        run(self.con, "audit_cells", **self.values)
+        for system in self.layout.esps:
+            self._pair(system)
+            run(self.con, "audit_people", system=system)
+        self._pair(self.policy.hub)
+        for name in _VERDICTS:
+            run(self.con, name, **self.values)
+
+    def _pair(self, system: str) -> None:
+        self.con.execute(pair(self.layout, self.policy.hub, system))
 
 
 def _judged(covered: Coverage, policy: ReconcilePolicy) -> tuple[str, ...]:
@@ -152,7 +216,6 @@ def _prepare(con: Session, policy: ReconcilePolicy, judged: Collection[str]) -> 
     con.executemany("INSERT INTO rec_system VALUES (?, ?)", list(masks.items()))
     if judged:
         con.executemany("INSERT INTO rec_judged VALUES (?)", [(name,) for name in judged])
-    run(con, "audit_prepare")
 
 
 def _outcome(con: DuckDBPyConnection, night: date, judged: tuple[str, ...]) -> Reconciled:

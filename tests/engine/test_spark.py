@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from optout.errors import WarehouseError
 from optout.policy.engine import EngineTable
 from optout.testing import facts
 from optout.testing.facts import CUTOFF, NIGHT
+from optout.testing.random_facts import CATEGORIES, PEOPLE, POLICY, SYSTEMS, random_world
 from optout.warehouse.reconcile import reconcile
 
 pytestmark = [
@@ -62,29 +62,18 @@ def cluster() -> Iterator[Any]:
         yield spark
 
 
-@pytest.fixture(scope="module")
-def worlds() -> ModuleType:
-    """The random worlds that the SQL is held against the readable rules with."""
-    path = Path(__file__).resolve().parents[1] / "warehouse" / "test_reconcile_oracle.py"
-    spec = importlib.util.spec_from_file_location("worlds_of_the_oracle", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def tell(con: DuckDBPyConnection, worlds: ModuleType, seed: int) -> None:
+def tell(con: DuckDBPyConnection, seed: int) -> None:
     """Another world for the same people, some of whom were erased and came back."""
-    world, rng = worlds.random_world(seed), Random(seed)
+    world, rng = random_world(seed), Random(seed)
     for table in ("core.observation", "core.change", "core.suppression", "core.identity"):
         con.execute(f"DELETE FROM {table}")
     facts.store(con, "core.observation", world.readings)
     facts.store(con, "core.change", world.changes)
-    for person in range(worlds.PEOPLE):
+    for person in range(PEOPLE):
         key = facts.key(person)
         con.execute("INSERT INTO core.identity VALUES (?, 'x@example.org', 'k1', ?)", [key, NIGHT])
         if rng.random() < 0.1:
-            category = rng.choice((None, *worlds.CATEGORIES.names))
+            category = rng.choice((None, *CATEGORIES.names))
             con.execute(
                 "INSERT INTO core.suppression VALUES (?, 'k1', ?, ?, 'erasure_request', 'law')",
                 [key, category, CUTOFF - timedelta(minutes=rng.choice((3000, 20, 0)))],
@@ -95,28 +84,27 @@ def rows(con: DuckDBPyConnection, table: str) -> list[tuple[Any, ...]]:
     return sorted(con.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
 
 
-def nights(worlds: ModuleType, engine: Engine, seed: int) -> Iterator[dict[str, Any]]:
+def nights(engine: Engine, seed: int) -> Iterator[dict[str, Any]]:
     """Two nights, the second one without one of the systems, and the second one again."""
     con = facts.warehouse()
     facts.begin(con)
-    facts.read(con, worlds.SYSTEMS)
+    facts.read(con, SYSTEMS)
     facts.begin(con, NEXT)
-    facts.read(con, worlds.SYSTEMS[:-1], NEXT)
-    facts.read(con, worlds.SYSTEMS[-1:], NEXT, is_complete=False)
+    facts.read(con, SYSTEMS[:-1], NEXT)
+    facts.read(con, SYSTEMS[-1:], NEXT, is_complete=False)
     con.execute("DELETE FROM core.night WHERE night = ?", [NEXT])
     for number, night in enumerate((NIGHT, NEXT, NEXT)):
         if number < 2:
-            tell(con, worlds, seed + number)
+            tell(con, seed + number)
         if number == 1:
             facts.begin(con, NEXT)
-        done = reconcile(con, night, policy=worlds.POLICY, engine=engine)
+        done = reconcile(con, night, policy=POLICY, engine=engine)
         yield {"done": done} | {table: rows(con, table) for table in OUTPUTS}
     con.close()
 
 
 def test_two_workers_give_what_one_process_gives(
     cluster: Any,
-    worlds: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
@@ -131,8 +119,8 @@ def test_two_workers_give_what_one_process_gives(
     (left / "left.parquet").write_text("by a night that was killed")
     spark = SparkEngine(CLUSTER, Path("engine"))
     for world in range(3 if is_full else 1):
-        by_spark = nights(worlds, spark, seed + 1000 * world)
-        by_duckdb = nights(worlds, DuckEngine(), seed + 1000 * world)
+        by_spark = nights(spark, seed + 1000 * world)
+        by_duckdb = nights(DuckEngine(), seed + 1000 * world)
         for there, here in zip(by_spark, by_duckdb, strict=True):
             for what in here:
                 assert there[what] == here[what], what

@@ -83,7 +83,9 @@ def test_after_erasure_the_data_folder_names_the_person_nowhere(kept: Any) -> No
             "SELECT category, key_id, reason FROM core.suppression WHERE contact_key = $k",
             {"k": key},
         ).fetchall()
+        basis = con.execute("SELECT * FROM audit.basis").fetchall()
     assert kept_rows == [(None, "k1", "erasure_request")]
+    assert basis == [], "the next night would go on from counts in which the person still is"
 
 
 def test_the_chain_verifies_after_an_erasure(kept: Any) -> None:
@@ -259,9 +261,12 @@ def test_a_person_who_wants_mail_again_can_withdraw(living: Any) -> None:
     address, _ = living.person()
     run_erase(living, address)
     subject = Subject.of(address, erase.keyers_of(living.project))
+    living.night()
     with living.project.warehouse.writer() as con, transaction(con):
+        assert con.execute("SELECT count(*) FROM audit.basis").fetchone() == (1,)
         assert suppressed(con, subject) == [None]
         assert withdraw(con, subject) == 1
+        assert con.execute("SELECT count(*) FROM audit.basis").fetchone() == (0,)
         assert suppressed(con, subject) == []
 
 

@@ -106,8 +106,6 @@ FROM (
 )
 WHERE place = 1;
 
-DELETE FROM audit.expected;
-
 INSERT INTO audit.expected (
     contact_key, category, state, reason,
     decided_system, decided_at, decided_from, decided_source, decided_change
