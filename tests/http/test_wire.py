@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import logging
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
 
 from optout import errors
 from optout.http.client import HttpClient, HttpOptions
 from optout.http.retry import RetryPolicy
+from optout.http.transport import PooledAdapter
 from optout.http.urls import BaseUrl, quote_segment
 
 Connect = Callable[..., HttpClient]
@@ -101,6 +105,40 @@ def test_connections_are_kept_alive(vendor: Any, connect: Connect) -> None:
     vendor.script.append(vendor.reply(500, {"e": 1}))
     client.get("/x")
     assert len(ports) == 1
+
+
+def test_a_client_that_was_closed_lets_go_of_its_connections(vendor: Any, connect: Connect) -> None:
+    """A pool remembered beyond its closing holds a credential's connections open for ever."""
+    adapter = PooledAdapter()
+    client = connect(retry=ONCE, adapter=adapter)
+    client.get("/x")
+    request = requests.Request("GET", vendor.url).prepare()
+    pool = weakref.ref(adapter.get_connection_with_tls_context(request, True, {}))
+    client.close()
+    assert pool() is None
+    assert client.get("/x").data == {"ok": True}
+
+
+def test_a_pool_belongs_to_one_origin_and_one_way_of_verifying() -> None:
+    """A connection remembered for another host, proxy or certificate would speak to the wrong
+    one, or to one that nobody has verified."""
+    adapter = PooledAdapter()
+    ways = [
+        (f"{scheme}://{host}/path", verify, proxies)
+        for scheme in ("http", "https")
+        for host in ("a.example", "b.example", "a.example:8443")
+        for verify in (True, "/bundle.pem")
+        for proxies in ({}, {scheme: "http://proxy.example:3128"})
+    ]
+    plain = HTTPAdapter()
+    for _ in range(2):
+        for url, verify, proxies in ways:
+            request = requests.Request("GET", url).prepare()
+            found = adapter.get_connection_with_tls_context(request, verify, proxies)
+            right = plain.get_connection_with_tls_context(request, verify, proxies)
+            assert (found.scheme, found.host, found.port) == (right.scheme, right.host, right.port)
+            assert found.proxy == right.proxy  # type: ignore[attr-defined]
+            assert getattr(found, "ca_certs", None) == getattr(right, "ca_certs", None)
 
 
 def test_a_redirect_to_another_host_is_refused_for_good(vendor: Any, connect: Connect) -> None:
