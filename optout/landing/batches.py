@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ from optout.records import SCHEMAS, Finding
 
 _KEY_BYTES = 16
 _KEY_STORAGE = pa.binary(_KEY_BYTES)
+_TIME = pa.timestamp("us")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def batch(kind: str, rows: list[Any], keyer: Keyer) -> tuple[pa.RecordBatch, list[Finding]]:
@@ -65,7 +68,17 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     # Most fields of most rows hold their default: one value, written down as often as needed.
     if values and values[0] == values[-1] and values.count(values[0]) == len(values):
         return pa.repeat(pa.scalar(values[0], type=kind), len(values))
-    return pa.array(values, type=kind)
+    return _times(values) if kind == _TIME else pa.array(values, type=kind)
+
+
+def _times(values: Sequence[Any]) -> pa.Array:
+    """Aware times, four times as fast as Arrow converts them: it asks each for its zone's offset.
+    It still judges what is no such time."""
+    try:
+        since = [None if value is None else value - _EPOCH for value in values]
+    except TypeError:
+        return pa.array(values, type=_TIME)
+    return pa.array(since, type=pa.duration("us")).view(_TIME)
 
 
 def _keys(values: Sequence[Any]) -> pa.Array:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from optout.address import Keyer
 from optout.errors import LandingError
+from optout.landing.batches import batch
 from optout.landing.manifest import Manifest, read_manifest, verify_part
 from optout.landing.store import Landing
 from optout.landing.writer import StreamWriter
@@ -212,3 +214,18 @@ def test_a_column_of_one_value_lands_as_it_was(landing: Landing) -> None:
     found = duckdb.execute(f"{query} read_parquet($file)", {"file": file}).fetchall()
     rest = (True, True, NOW.replace(tzinfo=None), None, None, None)
     assert found == [("r0", 0, *rest), ("r1", 4, *rest), ("r2", 0, *rest)]
+
+
+def test_times_of_any_zone_land_as_the_same_moment(landing: Landing) -> None:
+    """An hour's shift moves a change across a deadline."""
+    zone = timezone(timedelta(hours=5, minutes=30))
+    told = [datetime(2026, 3, 1, 12, 0, 0, 123457, zone), None, datetime(1960, 1, 1, tzinfo=UTC)]
+    mixed = [*told, NOW.replace(tzinfo=None)]
+    for values in (told, mixed):
+        rows = [Reading("audience:1", "r", "a@example.org", modified_at=value) for value in values]
+        table, findings = batch("reading", rows, Keyer(b"k" * 32, "k1"))
+        assert table["modified_at"].equals(pa.array(values, type=pa.timestamp("us")))
+        assert not findings
+    rows = [Reading("audience:1", "r", "a@example.org", modified_at=v) for v in (NOW, "noon", NOW)]  # type: ignore[arg-type]
+    table, [finding] = batch("reading", rows, Keyer(b"k" * 32, "k1"))
+    assert (table.num_rows, finding.field, finding.detail) == (2, "modified_at", "str")
