@@ -89,17 +89,23 @@ WHERE s.is_truth
         WHERE t.stream = k.stream AND t.store = k.store AND t.record_id = k.record_id
   );
 
+-- By EXISTS, not by FROM: rows are changed in the order in which they lie (audit_drift).
 UPDATE core.observation AS o
 SET night_to = $night, is_deleted = true
-FROM gone AS g
 WHERE o.system = $system AND o.night_to IS NULL
-  AND o.stream = g.stream AND o.store = g.store AND o.record_id = g.record_id;
+  AND EXISTS (
+        SELECT 1 FROM gone AS g
+        WHERE g.stream = o.stream AND g.store = o.store AND g.record_id = o.record_id
+  );
 
 UPDATE core.observation AS o
 SET night_to = $night
-FROM news AS n
-WHERE o.system = $system AND o.night_to IS NULL AND n.was_known
-  AND o.stream = n.stream AND o.store = n.store AND o.record_id = n.record_id;
+WHERE o.system = $system AND o.night_to IS NULL
+  AND EXISTS (
+        SELECT 1 FROM news AS n
+        WHERE n.was_known
+          AND n.stream = o.stream AND n.store = o.store AND n.record_id = o.record_id
+  );
 
 INSERT INTO core.observation BY NAME
 SELECT
