@@ -1,6 +1,8 @@
 """One run of `benchmarks.reconcile` in a process of its own: CPU, peak memory and a digest as JSON.
 
-    python -m benchmarks.reconcile_run product|floor|datacompy|polars|pandas|expectations FILE
+    python -m benchmarks.reconcile_run STEP|TOOL FILE
+
+A step is product or floor; everybody or affected for the next night (`benchmarks.incremental`).
 
 Nothing is kept: the night is rolled back. The other tools read exported files and answer less
 (`benchmarks.reconcile_others`).
@@ -30,6 +32,18 @@ def product(con: DuckDBPyConnection) -> None:
     reconcile(con, worlds.NIGHT, policy=worlds.POLICY)
 
 
+def everybody(con: DuckDBPyConnection) -> None:
+    """The next night, in full."""
+    reconcile(con, worlds.NEXT, policy=worlds.POLICY, everybody_below=1 << 62)
+
+
+def affected(con: DuckDBPyConnection) -> None:
+    """The next night, of those of whom something changed."""
+    done = reconcile(con, worlds.NEXT, policy=worlds.POLICY, everybody_below=0)
+    if done.affected is None:
+        raise SystemExit("everybody was judged")
+
+
 def floor(con: DuckDBPyConnection) -> None:
     """The same by hand, within the same memory."""
     people = con.execute("SELECT count(*) FROM core.identity").fetchone() or (0,)
@@ -53,7 +67,8 @@ def in_warehouse(step: Callable[[DuckDBPyConnection], None], path: Path) -> dict
     before = cpu()
     con.execute("BEGIN")
     step(con)
-    measure(con, worlds.NIGHT, policy=worlds.POLICY)
+    night = worlds.NEXT if step in (everybody, affected) else worlds.NIGHT
+    measure(con, night, policy=worlds.POLICY)
     used, peak = cpu() - before, peak_mb()
     told = digest(con)
     con.execute("ROLLBACK")
@@ -91,7 +106,7 @@ def peak_mb() -> float:
 def main() -> None:
     """One run."""
     name, path = sys.argv[1], Path(sys.argv[2])
-    steps = {"product": product, "floor": floor}
+    steps = {step.__name__: step for step in (product, floor, everybody, affected)}
     print(json.dumps(in_warehouse(steps[name], path) if name in steps else beside(name, path)))
 
 

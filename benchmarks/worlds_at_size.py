@@ -17,13 +17,17 @@ from duckdb import DuckDBPyConnection
 
 from optout.model import Categories
 from optout.warehouse.connection import migrate
-from optout.warehouse.reconcile import ReconcilePolicy
+from optout.warehouse.reconcile import ReconcilePolicy, reconcile
 
 HUB = "sell"
 ESPS = ("mailchimp", "sendgrid", "klaviyo", "hubspot")
 NAMES = ("product_updates", "educational", "promotional", "events")
 POLICY = ReconcilePolicy(categories=Categories(NAMES), hub=HUB, systems=dict.fromkeys(ESPS, 15))
 NIGHT = date(2026, 11, 20)
+SETTLED = NIGHT + timedelta(days=1)
+"""Nothing changed, but what was in flight has arrived."""
+NEXT = NIGHT + timedelta(days=2)
+"""One in 200 people has changed."""
 FIRST_NIGHT = NIGHT - timedelta(days=30)
 SEED = "optout-1"
 _SQL = Path(__file__).parent / "sql"
@@ -86,10 +90,7 @@ def build(path: Path, people: int) -> None:
     con.execute(
         "CREATE TABLE bench.truth (class VARCHAR, system VARCHAR, category VARCHAR, people BIGINT)"
     )
-    con.execute("CREATE TEMP TABLE world_category (category VARCHAR, bit INTEGER)")
-    con.executemany(
-        "INSERT INTO world_category VALUES (?, ?)", [(n, 1 << i) for i, n in enumerate(NAMES)]
-    )
+    _name_categories(con)
     values = {
         "seed": SEED, "people": people, "cutoff": cutoff(NIGHT), "first_night": FIRST_NIGHT,
         "first_read": cutoff(FIRST_NIGHT) + timedelta(hours=1),
@@ -101,3 +102,26 @@ def build(path: Path, people: int) -> None:
         run(con, "world_esp", system=esp, **values)
     con.execute("CHECKPOINT")
     con.close()
+
+
+def go_on(path: Path) -> None:
+    """Judge the first two nights of a file, and let one in 200 people change before the third."""
+    con = open_file(path, "6GB")
+    for night in (NIGHT, SETTLED):
+        if night != NIGHT:
+            begin(con, night)
+        con.execute("BEGIN")
+        reconcile(con, night, policy=POLICY)
+        con.execute("COMMIT")
+    begin(con, NEXT)
+    _name_categories(con)
+    run(con, "world_next", seed=SEED, night=NEXT, cutoff=cutoff(NEXT))
+    con.execute("CHECKPOINT")
+    con.close()
+
+
+def _name_categories(con: DuckDBPyConnection) -> None:
+    con.execute("CREATE TEMP TABLE world_category (category VARCHAR, bit INTEGER)")
+    con.executemany(
+        "INSERT INTO world_category VALUES (?, ?)", [(n, 1 << i) for i, n in enumerate(NAMES)]
+    )
