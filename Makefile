@@ -42,7 +42,7 @@ test: $(STAMP) ## All tests; long loops as samples.
 
 .PHONY: survive
 survive: $(STAMP) ## The long loops in full.
-	@OPTOUT_SURVIVE=full $(RUN) -m pytest -q -n 3 --dist worksteal
+	@OPTOUT_SURVIVE=full $(RUN) -m pytest -v -n 3 --dist loadgroup --timeout 7200
 
 .PHONY: bench
 bench: $(STAMP) ## The benchmarks of docs/benchmarks.md; half an hour.

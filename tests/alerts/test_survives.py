@@ -131,7 +131,6 @@ def play(
     return both
 
 
-@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("faults", [SMOOTH, ROUGH], ids=["smooth", "rough"])
 def test_a_kill_at_any_step_loses_nothing_and_tells_nothing_twice(

@@ -16,6 +16,8 @@ from dashboards.lists import FOLDER, STATUSES
 from dashboards.site import PAGES
 from optout.testing.browser import PHONE, Visit, axe
 
+pytestmark = pytest.mark.xdist_group("lived")
+"""One process reads the ninety nights, for all tests."""
 FEW = 2
 SMALL = replace(PLAN, people=30, campaign_size=15)
 LOST = {NIGHTS: STORY[89]}
@@ -97,7 +99,6 @@ def test_the_story_names_every_kind_of_incident():
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.timeout(7_200)
 @pytest.mark.parametrize("slug", [p.slug for p in PAGES])
 def test_a_page_of_ninety_nights_is_read_by_everybody(full_browser, lived, slug):
     """Light, dark and on a phone: no complaint, no outside request, nothing too wide."""

@@ -98,7 +98,6 @@ def test_a_kill_at_a_call_of_each_kind_changes_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7_200)
 @pytest.mark.parametrize("portion", range(PORTIONS))
 def test_a_kill_at_any_call_changes_nothing(
     portion: int, is_full: bool, tmp_path: Path, right: Outcome, calls: list[str]

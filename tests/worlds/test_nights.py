@@ -96,7 +96,6 @@ def test_two_thousand_contacts_are_exact(seed: int, is_full: bool, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3_600)
 def test_twenty_thousand_contacts_are_exact(seed: int, is_full: bool, tmp_path: Path) -> None:
     """A company's real size."""
     if not is_full:
