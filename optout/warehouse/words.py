@@ -17,7 +17,7 @@ from optout.engine.session import Session
 from optout.warehouse.script import parameters, statements
 
 PEOPLE_A_PASS = 500_000
-_MAX_PASSES = 8
+_MAX_PASSES = 2
 _WORD_BITS = 63
 """Of a signed integer without its sign."""
 
