@@ -192,7 +192,13 @@ class Connector(ABC):
     send_streams: ClassVar[tuple[str, ...]] = ()
     """The streams that tell it: without one of them nobody knows what was sent."""
 
+    config: SystemConfig
+    """A connector with options of its own narrows this to its `Config`."""
+
     def __init__(self, context: Context) -> None:
+        """Raises TypeError where the configuration is another system's."""
+        if not isinstance(context.config, self.Config):
+            raise TypeError(f"the connector {self.vendor} needs a {self.Config.__name__}")
         self.context = context
         self.config = context.config
         self.categories = context.categories

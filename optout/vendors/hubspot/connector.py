@@ -79,10 +79,11 @@ class HubSpot(Connector):
     sends_evidence: ClassVar[bool] = True
     send_streams: ClassVar[tuple[str, ...]] = ("email_events",)
 
+    config: HubSpotConfig
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.options = cast(HubSpotConfig, context.config)
-        self._book = TypeBook.of(context.categories, context.config.categories, context.pseudonym)
+        self._book = TypeBook.of(self.categories, self.config.categories, context.pseudonym)
         self._campaigns = Campaigns(context.http, self._book)
         self._timeline_feed = Feed(context.http, TIMELINE, "timeline", "timestamp", limit=100)
         self._event_feed = Feed(context.http, EVENTS, "events", "created", limit=1000)
@@ -128,12 +129,12 @@ class HubSpot(Connector):
 
     def check(self) -> Iterator[Problem]:
         """See `optout.vendors.hubspot.check`."""
-        return HubSpotCheck(self.http, self.options, self._book).problems()
+        return HubSpotCheck(self.http, self.config, self._book).problems()
 
     # --- streams ------------------------------------------------------------------------------
     def _timeline(self, request: ReadRequest, out: StreamOutput) -> None:
         """Preference changes from the cut-off back to the last read, newest first."""
-        start = request.since or request.cutoff - timedelta(days=self.options.timeline_days)
+        start = request.since or request.cutoff - timedelta(days=self.config.timeline_days)
         place = dict(out.cursor or {"before": millis(request.cutoff), "gaps": 0})
         for page in self._timeline_feed.pages(millis(start), place["before"]):
             sent = self._sent(page.items)
@@ -175,11 +176,11 @@ class HubSpot(Connector):
         if out.cursor is None:
             for finding in findings:
                 out.add(finding)
-        start = request.cutoff - timedelta(days=self.options.timeline_days)
+        start = request.cutoff - timedelta(days=self.config.timeline_days)
         window = Window(request.since, request.cutoff, start)
-        asking = Asking(self.http, self.options.business_unit_id)
+        asking = Asking(self.http, self.config.business_unit_id)
         people = People(self.http, book, asking, self._timeline_feed, window)
-        people.read(out, self.options.workers)
+        people.read(out, self.config.workers)
 
     def _defined(self) -> tuple[TypeBook, list[Row]]:
         """The mapped types with what the account says of them.
@@ -195,7 +196,7 @@ class HubSpot(Connector):
         for kind in self._book.masks:
             definition = known.get(kind)
             unit = number_of((definition or {}).get("businessUnitId")) or 0
-            if definition is None or unit != self.options.business_unit_id:
+            if definition is None or unit != self.config.business_unit_id:
                 raise UnexpectedAnswer(
                     f"the subscription type {kind} is not one of this business unit",
                     system=self.config.name,
@@ -224,7 +225,7 @@ class HubSpot(Connector):
 
     def _email_events(self, request: ReadRequest, out: StreamOutput) -> None:
         """What was sent to whom, one event type after the other."""
-        start: datetime = request.since or request.cutoff - timedelta(days=self.options.events_days)
+        start: datetime = request.since or request.cutoff - timedelta(days=self.config.events_days)
         place = dict(out.cursor or {"type": next(iter(KINDS)), "before": None, "gaps": 0})
         kinds = list(KINDS)
         for kind in kinds[kinds.index(place["type"]) :]:

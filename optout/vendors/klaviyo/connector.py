@@ -76,18 +76,17 @@ class Klaviyo(Connector):
     sends_evidence: ClassVar[bool] = True
     send_streams: ClassVar[tuple[str, ...]] = ("events",)
 
+    config: KlaviyoConfig
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        if not isinstance(context.config, KlaviyoConfig):
-            raise TypeError("the connector of Klaviyo needs a KlaviyoConfig")
-        lists = self.categories.by_store(context.config.categories)
         self._account = Account(
             http=self.http,
             system=self.config.name,
             categories=self.categories,
-            lists=lists,
-            event_days=context.config.event_days,
-            event_overlap_hours=context.config.event_overlap_hours,
+            lists=self.categories.by_store(self.config.categories),
+            event_days=self.config.event_days,
+            event_overlap_hours=self.config.event_overlap_hours,
         )
 
     @classmethod

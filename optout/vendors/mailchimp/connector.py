@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -70,6 +70,8 @@ class Mailchimp(Connector):
     send_streams: ClassVar[tuple[str, ...]] = ("sent_to",)
     paging: ClassVar[Paging] = Paging()
 
+    config: MailchimpConfig
+
     @classmethod
     def http_options(cls, config: SystemConfig, token: str) -> HttpOptions:
         """Basic authentication with any user; ten connections; two ways of saying "too many"."""
@@ -102,7 +104,7 @@ class Mailchimp(Connector):
             )
             reader.read(request, out)
         elif stream == "activity":
-            limit = self._config.activity_limit
+            limit = self.config.activity_limit
             activity = ActivityReader(self.http, self._reports, self.categories, self.paging, limit)
             activity.read(list(self._audiences.values()), request, out)
         elif stream == "campaigns":
@@ -138,10 +140,6 @@ class Mailchimp(Connector):
         yield from self._check_stores(place)
 
     # --- inner works ------------------------------------------------------------------------------
-    @property
-    def _config(self) -> MailchimpConfig:
-        return cast(MailchimpConfig, self.config)
-
     @cached_property
     def _audiences(self) -> dict[str, Audience]:
         return audiences(self.config.categories, self.categories)
@@ -157,7 +155,7 @@ class Mailchimp(Connector):
             self._audiences,
             self.categories,
             self.paging,
-            self._config.report_days,
+            self.config.report_days,
             self.context.pseudonym,
         )
 

@@ -69,14 +69,13 @@ class ZendeskSell(Connector):
     revision: ClassVar[str | None] = "v2/v3"
     is_hub: ClassVar[bool] = True
 
+    config: ZendeskSellConfig
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        if not isinstance(context.config, ZendeskSellConfig):
-            raise TypeError("ZendeskSell needs a ZendeskSellConfig")
-        self.settings = context.config
         self.api = SellApi(context.http)
         self.preferences = Preferences.of(
-            context.categories, self.settings.fields, self.settings.categories
+            context.categories, self.config.fields, self.config.categories
         )
         self._definitions: dict[str, list[Definition]] = {}
         self._covered: date | None = None
@@ -114,7 +113,7 @@ class ZendeskSell(Connector):
 
     def check(self) -> Iterator[Problem]:
         """Token, scopes, and each custom field of contacts and leads."""
-        for name in self.settings.categories:
+        for name in self.config.categories:
             if name not in self.categories.names:
                 yield Problem(
                     f"hub.categories.{name}",
@@ -124,18 +123,18 @@ class ZendeskSell(Connector):
         yield from sell_check.problems(
             self.api,
             self.preferences,
-            sync=self.settings.sync,
-            firehose=self.settings.firehose,
+            sync=self.config.sync,
+            firehose=self.config.firehose,
             device=self.device,
         )
 
     @cached_property
     def device(self) -> str:
         """Our UUID in Sell's queue; the same on every night, else everything would come anew."""
-        if self.settings.device_uuid:
-            return self.settings.device_uuid
+        if self.config.device_uuid:
+            return self.config.device_uuid
         token = hashlib.sha256(self.context.token.encode()).hexdigest()
-        seed = f"{self.settings.name}|{self.settings.base_url}|{token}"
+        seed = f"{self.config.name}|{self.config.base_url}|{token}"
         return str(uuid.uuid5(uuid.NAMESPACE_URL, seed))
 
     # --- the three ways of reading ----------------------------------------------------------------
@@ -166,7 +165,7 @@ class ZendeskSell(Connector):
 
     def _sync(self, request: ReadRequest, out: StreamOutput) -> None:
         """The queue, to its end."""
-        if self.settings.sync == "off":
+        if self.config.sync == "off":
             raise _NotOffered('Sync is switched off (sync = "off"): every night is a full one')
         if request.now is not None and request.now - request.cutoff > _LATE:
             # A backfill: the queue knows only today's states, and would spend them on that night.
@@ -174,7 +173,7 @@ class ZendeskSell(Connector):
         kept = request.state.get("fields") or {}
         accounts = {store: self._account(store, kept.get(store) or {}) for store in STORES}
         why = "this plan or token has no Sync: every record is read every night"
-        session = self._offered(self.settings.sync, why, lambda: self.api.sync_start(self.device))
+        session = self._offered(self.config.sync, why, lambda: self.api.sync_start(self.device))
 
         def emit(store: str, data: Mapping[str, Any], is_gone: bool) -> None:
             reader = accounts[store].reader
@@ -204,12 +203,12 @@ class ZendeskSell(Connector):
 
     def _firehose(self, request: ReadRequest, out: StreamOutput) -> None:
         """The events since the last night, of contacts and then of leads."""
-        if self.settings.firehose == "off":
+        if self.config.firehose == "off":
             raise _NotOffered('the Firehose is switched off (firehose = "off")')
         positions = {**(request.state.get("positions") or {}), **(out.cursor or {})}
         why = "this plan or token has no Firehose: changes are known from history and comparing"
         ask = partial(self.api.events, "contacts", "top", 1)
-        self._offered(self.settings.firehose, why, ask)
+        self._offered(self.config.firehose, why, ask)
         expired = []
         for store in STORES:
             position = positions.get(store, TAIL)
@@ -264,7 +263,7 @@ class ZendeskSell(Connector):
         ]  # fmt: skip
         wanted = [*self.preferences.category_of, *self.preferences.roles.values()]
         history = HistoryReader(
-            self.preferences, self.settings.history_required, self.settings.history_relaxed
+            self.preferences, self.config.history_required, self.config.history_relaxed
         )
         reader = RecordReader(store, self.preferences, history, frozenset(absent))
         kept = {name: ids[name] for name in wanted if name in ids}
