@@ -10,6 +10,7 @@ from duckdb import DuckDBPyConnection
 from optout.address import Keyer
 from optout.model import MetricStatus
 from optout.trail.verify import Verdict, verify
+from optout.warehouse.metric_rows import MetricRow, replace_figures
 
 METRIC = "chain_intact"
 
@@ -17,15 +18,17 @@ METRIC = "chain_intact"
 def measure_chain(con: DuckDBPyConnection, night: date, data_dir: Path, keyer: Keyer) -> Verdict:
     """Replace the night's `chain_intact` in `mart.metric_daily`; in the caller's transaction."""
     verdict = verify(con, data_dir, keyer)
-    where = {"night": night, "metric": METRIC}
-    con.execute("DELETE FROM mart.metric_daily WHERE night = $night AND metric = $metric", where)
-    status = MetricStatus.MET if verdict.is_whole else MetricStatus.MISSED
-    con.execute(
-        "INSERT INTO mart.metric_daily (night, metric, value, numerator, denominator,"
-        " not_comparable, target, status, note)"
-        " VALUES ($night, $metric, $value, $value, 1, 0, '= 100 %', $status, $note)",
-        where | {"value": float(verdict.is_whole), "status": status.value, "note": _note(verdict)},
+    row = MetricRow(
+        night,
+        METRIC,
+        value=float(verdict.is_whole),
+        numerator=int(verdict.is_whole),
+        denominator=1,
+        target="= 100 %",
+        status=(MetricStatus.MET if verdict.is_whole else MetricStatus.MISSED).value,
+        note=_note(verdict),
     )
+    replace_figures(con, night, (METRIC,), [row])
     return verdict
 
 

@@ -18,7 +18,7 @@ from duckdb import DuckDBPyConnection
 from optout.model import MetricStatus
 from optout.warehouse.clocks import ClockPolicy, clock_coverage
 from optout.warehouse.coverage import Coverage
-from optout.warehouse.metrics import MetricRow
+from optout.warehouse.metric_rows import MetricRow, keeps_figures, replace_figures
 from optout.warehouse.script import query
 
 PROCESSING = ("opt_out_processing_p50", "opt_out_processing_p95", "opt_out_processing_max")
@@ -43,18 +43,11 @@ def measure_clocks(con: DuckDBPyConnection, night: date, *, policy: ClockPolicy)
     `consents` and `audience`, in the caller's transaction. A night that a later run has overtaken
     keeps what was measured then."""
     covered = clock_coverage(con, night, policy)
-    names = list(CLOCK_METRICS)
-    where = "night = $night AND metric IN (SELECT unnest($names))"
-    values = {"night": night, "names": names}
-    if not covered.is_latest:
-        sql = f"SELECT count(*) FROM mart.metric_daily WHERE {where}"  # noqa: S608
-        if (con.execute(sql, values).fetchone() or (0,))[0]:
-            return
+    if keeps_figures(con, covered, CLOCK_METRICS):
+        return
     judge = _Judge(covered, policy, send_evidence(con, night, policy))
     rows = [*judge.processing(con), *judge.counts(con), *judge.complaints(con)]
-    con.execute(f"DELETE FROM mart.metric_daily WHERE {where}", values)  # noqa: S608
-    marks = ", ".join("?" * len(MetricRow._fields))
-    con.executemany(f"INSERT INTO mart.metric_daily VALUES ({marks})", rows)  # noqa: S608
+    replace_figures(con, night, CLOCK_METRICS, rows)
 
 
 def send_evidence(
@@ -220,27 +213,12 @@ class _Judge:
 
     # --- what is known ----------------------------------------------------------------------------
     def _why_unknown(self, system: str | None) -> str | None:
-        if self.covered.is_backfill:
-            return "the night was missed: only its dated events could be loaded later"
-        if not self.covered.is_latest:
-            return "a later night was run before this one was measured"
-        for needed in (self.policy.hub, system):
-            if needed is not None and not self.covered.is_complete(needed):
-                return f"{needed} was not read completely"
-        return None
+        return self.covered.why_unknown(self.policy.hub, system)
 
     def _doubt(self, system: str | None) -> str | None:
-        others = [
-            name for name in self.policy.systems
-            if name != system and not self.covered.is_complete(name)
-        ]  # fmt: skip
-        return f"not read completely: {', '.join(others)}" if others else None
+        return self.covered.doubt(self.policy.systems, system)
 
     def _row(
         self, metric: str, system: str | None, category: str | None, target: str | None
     ) -> MetricRow:
-        return MetricRow(
-            night=self.covered.night, metric=metric, system=system, category=category, value=None,
-            numerator=None, denominator=None, not_comparable=0, target=target,
-            status=MetricStatus.UNKNOWN.value,
-        )  # fmt: skip
+        return MetricRow(self.covered.night, metric, system, category, target=target)

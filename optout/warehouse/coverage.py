@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -35,6 +35,23 @@ class Coverage:
     def is_complete(self, system: str) -> bool:
         """Whether state and changes are known: only then can a promise be called met."""
         return not self.lacking.get(system, {Role.STATE}) & {Role.STATE, Role.CHANGES}
+
+    def why_unknown(self, *needed: str | None) -> str | None:
+        """Why a figure that needs these systems cannot be known; None: it can. A None among them
+        is none."""
+        if self.is_backfill:
+            return "the night was missed: only its dated events could be loaded later"
+        if not self.is_latest:
+            return "a later night was run before this one was measured"
+        for system in needed:
+            if system is not None and not self.is_complete(system):
+                return f"{system} was not read completely"
+        return None
+
+    def doubt(self, systems: Iterable[str], system: str | None = None) -> str | None:
+        """Which of the systems, other than this one, may hold what nobody else knows."""
+        others = [name for name in systems if name != system and not self.is_complete(name)]
+        return f"not read completely: {', '.join(others)}" if others else None
 
 
 def coverage(

@@ -19,6 +19,7 @@ from duckdb import DuckDBPyConnection
 
 from optout.model import DriftClass, MetricStatus
 from optout.warehouse.coverage import Coverage
+from optout.warehouse.metric_rows import MetricRow, keeps_figures, replace_figures
 from optout.warehouse.reconcile import ReconcilePolicy, policy_coverage
 from optout.warehouse.script import query
 
@@ -82,24 +83,6 @@ class Figure(NamedTuple):
     not_comparable: int = 0
 
 
-class MetricRow(NamedTuple):
-    """One row of `mart.metric_daily`, in its order."""
-
-    night: date
-    metric: str
-    system: str | None
-    category: str | None
-    value: float | None
-    numerator: int | None
-    denominator: int | None
-    not_comparable: int
-    target: str | None
-    status: str
-    low: float | None = None
-    high: float | None = None
-    note: str | None = None
-
-
 def measure(con: DuckDBPyConnection, night: date, *, policy: ReconcilePolicy) -> None:
     """Replace the night's rows of `METRICS` in `mart.metric_daily`, after `reconcile`.
 
@@ -107,20 +90,9 @@ def measure(con: DuckDBPyConnection, night: date, *, policy: ReconcilePolicy) ->
     measured then. Raises UsageError for a night that was never begun.
     """
     covered = policy_coverage(con, night, policy)
-    names = list(METRICS)
-    values = {"night": night, "names": names}
-    where = "night = $night AND metric IN (SELECT unnest($names))"
-    if not covered.is_latest:
-        sql = f"SELECT count(*) FROM mart.metric_daily WHERE {where}"  # noqa: S608
-        if (con.execute(sql, values).fetchone() or (0,))[0]:
-            return
-    rows = list(_Judge(covered, policy).rows(_Counts.read(con, night)))
-    con.execute(f"DELETE FROM mart.metric_daily WHERE {where}", values)  # noqa: S608
-    if rows:
-        # One statement: row by row this was a quarter of a second.
-        marks = ", ".join([f"({', '.join('?' * len(MetricRow._fields))})"] * len(rows))
-        values_of_all = [value for row in rows for value in row]
-        con.execute(f"INSERT INTO mart.metric_daily VALUES {marks}", values_of_all)  # noqa: S608
+    if not keeps_figures(con, covered, METRICS):
+        rows = _Judge(covered, policy).rows(_Counts.read(con, night))
+        replace_figures(con, night, METRICS, rows)
 
 
 def wilson(numerator: int, denominator: int) -> tuple[float, float]:
@@ -173,7 +145,6 @@ class _Judge:
     def __init__(self, covered: Coverage, policy: ReconcilePolicy) -> None:
         self.covered = covered
         self.policy = policy
-        self.missing = [s for s in policy.systems if not covered.is_complete(s)]
 
     def rows(self, counts: _Counts) -> Iterator[MetricRow]:
         """Every metric in every scope that it has, whether or not anything was counted."""
@@ -198,24 +169,13 @@ class _Judge:
                 for category in self.policy.categories.of(mask):
                     yield Scope(system, category)
 
-    def _why_unknown(self, system: str | None) -> str | None:
-        if self.covered.is_backfill:
-            return "the night was missed: only its dated events could be loaded later"
-        if not self.covered.is_latest:
-            return "a later night was run before this one was measured"
-        for needed in (self.policy.hub, system):
-            if needed is not None and not self.covered.is_complete(needed):
-                return f"{needed} was not read completely"
-        return None
-
     def _doubt(self, system: str | None) -> str | None:
         """Other ESPs that may hold opt-outs of which nobody else knows."""
-        others = [name for name in self.missing if name != system]
-        return f"not read completely: {', '.join(others)}" if others else None
+        return self.covered.doubt(self.policy.systems, system)
 
     def _promised(self, promise: Promise, scope: Scope, figure: Figure) -> MetricRow:
         row = self._unknown(promise.metric, scope, promise.target)
-        why = self._why_unknown(scope.system)
+        why = self.covered.why_unknown(self.policy.hub, scope.system)
         if why is not None:
             return row._replace(note=why)
         top, bottom = figure.numerator, figure.denominator or 0
@@ -235,7 +195,7 @@ class _Judge:
 
     def _shown(self, metric: str, scope: Scope, figure: Figure) -> MetricRow:
         row = self._unknown(metric, scope, None)
-        why = self._why_unknown(scope.system)
+        why = self.covered.why_unknown(self.policy.hub, scope.system)
         doubt = self._doubt(scope.system)
         if why is not None or (scope.system is None and doubt):
             return row._replace(note=why or doubt)
@@ -250,7 +210,7 @@ class _Judge:
         for system, (done, wanted) in ((None, total), *streams.items()):
             row = self._unknown(EXTRACTION, Scope(system, None), "= 100 %")
             if self.covered.is_backfill:
-                yield row._replace(note=self._why_unknown(None))
+                yield row._replace(note=self.covered.why_unknown())
                 continue
             status = MetricStatus.MET if done == wanted else MetricStatus.MISSED
             yield row._replace(
@@ -258,15 +218,4 @@ class _Judge:
             )
 
     def _unknown(self, metric: str, scope: Scope, target: str | None) -> MetricRow:
-        return MetricRow(
-            night=self.covered.night,
-            metric=metric,
-            system=scope.system,
-            category=scope.category,
-            value=None,
-            numerator=None,
-            denominator=None,
-            not_comparable=0,
-            target=target,
-            status=MetricStatus.UNKNOWN.value,
-        )
+        return MetricRow(self.covered.night, metric, scope.system, scope.category, target=target)

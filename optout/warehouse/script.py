@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -39,3 +40,15 @@ def query(con: DuckDBPyConnection, name: str, **values: Any) -> list[tuple[Any, 
     """Execute a file and return the rows of its last statement."""
     run(con, name, **values)
     return con.fetchall()
+
+
+def insert(con: DuckDBPyConnection, table: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows that have every column of the table, in its order; `table` is no user's text.
+
+    Column by column, each a list: DuckDB needs about a millisecond for every row that is sent by
+    itself, which makes 0.4 s of 400 rows that take 0.006 s so.
+    """
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    if columns:
+        lists = ", ".join(["unnest(?)"] * len(columns))
+        con.execute(f"INSERT INTO {table} SELECT {lists}", columns)

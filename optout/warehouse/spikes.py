@@ -21,7 +21,7 @@ from optout.rules.detection import GUARD
 from optout.rules.scanners import SCAN_TIME, Rush
 from optout.rules.spikes import Nights, judge, least_that_fires
 from optout.settings import Settings
-from optout.warehouse.script import query, run
+from optout.warehouse.script import insert, query, run
 from optout.warehouse.spike_rows import Batch, Series, SpikeRow, Writer
 
 COUNTED_AGAIN = 3
@@ -75,9 +75,7 @@ def detect(con: DuckDBPyConnection, night: date, *, policy: SpikePolicy) -> list
             writer = Writer(night, batch, verdicts, policy.table, rushes, said)
             rows += writer.rows({t.window: least_that_fires(t, rules) for t in verdicts.tests})
     con.execute("DELETE FROM audit.spike WHERE night = $night", {"night": night})
-    if rows:
-        marks = ", ".join("?" * len(SpikeRow._fields))
-        con.executemany(f"INSERT INTO audit.spike VALUES ({marks})", rows)  # noqa: S608
+    insert(con, "audit.spike", rows)
     for name in ("night", "domain", "tells", "mail", "act", "out", "sent", "soon"):
         con.execute(f"DROP TABLE IF EXISTS spk_{name}")
     return rows

@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 from optout.model import MetricStatus
 from optout.rules.trail import FIELD_FEED, HISTORY_FEED, LATE, SKEW, TOLERANCE
 from optout.warehouse.coverage import Coverage
-from optout.warehouse.metrics import MetricRow
+from optout.warehouse.metric_rows import MetricRow, replace_figures
 from optout.warehouse.reconcile import ReconcilePolicy, policy_coverage
 from optout.warehouse.script import query, run
 
@@ -95,14 +95,8 @@ def measure_trail(con: DuckDBPyConnection, night: date, *, policy: ReconcilePoli
     covered = policy_coverage(con, night, policy)
     if not covered.is_latest:
         return
-    rows = list(_rows(covered, policy, _tallies(con)))
-    values = {"night": night, "names": [COMPLETENESS, GAPS]}
-    con.execute(
-        "DELETE FROM mart.metric_daily WHERE night = $night AND metric IN (SELECT unnest($names))",
-        values,
-    )
-    marks = ", ".join("?" * len(MetricRow._fields))
-    con.executemany(f"INSERT INTO mart.metric_daily VALUES ({marks})", rows)  # noqa: S608
+    rows = _rows(covered, policy, _tallies(con))
+    replace_figures(con, night, (COMPLETENESS, GAPS), rows)
     con.execute("DELETE FROM mart.trail_daily WHERE night = $night", {"night": night})
     if not covered.is_backfill:
         run(con, "mart_trail_daily", night=night)
@@ -131,12 +125,10 @@ def _rows(
     nothing = _Tally(0, 0, 0, 0)
     names = (policy.hub, *policy.systems)
     for name in names:
-        why = f"{name} was not read completely" if name in missing else None
-        yield from _figures(covered, name, tallies.get(name, nothing), why)
+        yield from _figures(covered, name, tallies.get(name, nothing), covered.why_unknown(name))
     known = [tallies[name] for name in names if name in tallies and name not in missing]
     total = _Tally(*(sum(column) for column in zip(*known, strict=True))) if known else nothing
-    doubt = f"not read completely: {', '.join(missing)}" if missing else None
-    yield from _figures(covered, None, total, None, doubt)
+    yield from _figures(covered, None, total, covered.why_unknown(), covered.doubt(names))
 
 
 def _figures(
@@ -148,13 +140,7 @@ def _figures(
 ) -> Iterator[MetricRow]:
     """The promise and the count of gaps of one system, or (None) over all. With a doubt the promise
     can be missed but not met, and the count is not known."""
-    if covered.is_backfill:
-        why = "the night was missed: only its dated events could be loaded later"
-    unknown = MetricRow(
-        night=covered.night, metric=COMPLETENESS, system=system, category=None, value=None,
-        numerator=None, denominator=None, not_comparable=0, target=TARGET,
-        status=MetricStatus.UNKNOWN.value, note=why or doubt,
-    )  # fmt: skip
+    unknown = MetricRow(covered.night, COMPLETENESS, system, target=TARGET, note=why or doubt)
     if why is not None:
         yield unknown
         yield unknown._replace(metric=GAPS, target=None)
