@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,13 +15,6 @@ from optout.testing.outputs import Killed, MemoryOutput
 from optout.testing.sendgrid import AT, MAILING, NOW, link, readings
 from optout.testing.sendgrid import SendGridBench as Bench
 from optout.vendors.base import ReadRequest
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    with bench.sandbox:
-        yield bench
 
 
 def test_a_mapped_group_that_is_gone_makes_the_night_incomplete(bench: Bench) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,13 +13,6 @@ from optout.sandbox.sendgrid.state import Group
 from optout.testing.outputs import MemoryOutput
 from optout.testing.sendgrid import AT, CATEGORIES, MAILING, MAPPED, link
 from optout.testing.sendgrid import SendGridBench as Bench
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    with bench.sandbox:
-        yield bench
 
 
 def test_a_suppression_blocks_only_in_its_own_account(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from random import Random
 
 import pytest
@@ -17,12 +17,11 @@ from optout.sandbox.acts import Act, Mailing, Person
 from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import Killed, MemoryOutput
+from optout.testing.sendgrid import AT, NOW
 from optout.vendors.base import Context, ReadRequest
 from optout.vendors.sendgrid import contacts as sendgrid_contacts
 from optout.vendors.sendgrid.connector import SendGrid, SendGridConfig
 
-AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
-NOW = AT + timedelta(hours=16)
 CATEGORIES = Categories(("product_updates", "promotional"))
 STREAMS = ("unsubscribes", "groups", "spam_reports", "contacts", "messages", "campaigns")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -19,14 +19,13 @@ from optout.sandbox.sendgrid.door import Refusal
 from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.outputs import Killed, MemoryOutput
+from optout.testing.sendgrid import AT, NOW
 from optout.vendors.base import Context, ReadRequest
 from optout.vendors.sendgrid import messages as sendgrid_messages
 from optout.vendors.sendgrid import windows as sendgrid_windows
 from optout.vendors.sendgrid.connector import SendGrid, SendGridConfig
 from optout.vendors.sendgrid.messages import EmailLogs
 
-AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
-NOW = AT + timedelta(hours=16)
 CATEGORIES = Categories(("promotional",))
 CAP = 10
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-
-import pytest
 
 from optout.records import Campaign, Change, MailEvent, Reading
 from optout.sandbox.acts import Mailing
 from optout.testing.sendgrid import AT, CATEGORIES, MAILING, MAPPED, link, readings
 from optout.testing.sendgrid import SendGridBench as Bench
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    with bench.sandbox:
-        yield bench
 
 
 def test_a_global_unsubscribe_is_an_opt_out_of_everything_with_its_time(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,18 +20,16 @@ from optout.model import Categories, Source, State
 from optout.sandbox.acts import Act, Mailing, Person
 from optout.sandbox.klaviyo.twin import KlaviyoTwin
 from optout.sandbox.server import Sandbox
+from optout.testing.klaviyo import AT, CATEGORIES, CUTOFF
 from optout.testing.outputs import MemoryOutput
 from optout.vendors.base import Context, ReadRequest
 from optout.vendors.klaviyo.connector import Klaviyo, KlaviyoConfig
 
-SPECS = Path(__file__).parents[3] / "shared" / "specs" / "klaviyo"
+SPECS = Path(__file__).parents[4] / "shared" / "specs" / "klaviyo"
 pytestmark = [
     pytest.mark.specs,
     pytest.mark.skipif(not SPECS.is_dir(), reason="the vendor's specifications are not here"),
 ]
-CUTOFF = datetime(2026, 10, 2, 2, tzinfo=UTC)
-AT = CUTOFF - timedelta(hours=10)
-CATEGORIES = ("product_updates", "promotional")
 UNSPECIFIED = ("/api/accounts", "/api/flow-messages")
 """Endpoints whose specification is not among the saved ones."""
 
