@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from optout.alerts.outbox import waiting
 from optout.alerts.rules.words import plural
 from optout.alerts.settings import AlertsTable
-from optout.alerts.sinks.base import Misconfigured, http_client
+from optout.alerts.sinks.base import ChannelError, talk
 from optout.alerts.state import AlertState, stamp
-from optout.errors import BrokenAnswer, SourceError
 
 
 def was_pinged(state: AlertState, night: date) -> bool:
@@ -37,18 +36,12 @@ def ping(
         return False
     parts = urlsplit(url)
     try:
-        client = http_client("heartbeat", f"{parts.scheme}://{parts.netloc}", secrets=(url,))
-        try:
+        with talk("heartbeat", f"{parts.scheme}://{parts.netloc}", secrets=(url,)) as client:
             query = f"?{parts.query}" if parts.query else ""
             client.get(
                 f"{parts.path or '/'}{query}", template="{heartbeat}", ok=(200, 201, 202, 204)
             )
-        finally:
-            client.close()
-    except BrokenAnswer as error:
-        if not 200 <= (error.status or 0) < 300:
-            return False
-    except (SourceError, Misconfigured):
+    except ChannelError:
         return False
     with state.transaction():
         state.con.execute(

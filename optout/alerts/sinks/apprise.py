@@ -7,14 +7,13 @@ off by a crash is sent again. Keep tickets and digests here rather than pages.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from optout.alerts.message import Message
 from optout.alerts.render import subject, text
 from optout.alerts.settings import AppriseChannel
-from optout.alerts.sinks.base import ALL_ACTIONS, Misconfigured, Unavailable, secret
+from optout.alerts.sinks.base import ConfiguredSink, Misconfigured, Unavailable
 
 
 def _library() -> Any:
@@ -28,21 +27,15 @@ def _library() -> Any:
     return apprise
 
 
-class AppriseSink:
+class AppriseSink(ConfiguredSink[AppriseChannel]):
     """One apprise URL."""
-
-    actions = ALL_ACTIONS
-
-    def __init__(self, settings: AppriseChannel, environ: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._environ = environ
 
     def send(
         self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
     ) -> str | None:
         """Hand it to the library."""
         apprise = _library()
-        url = secret(self._environ, self._settings.url_env)
+        url = self._secret(self._settings.url_env)
         notifier = apprise.Apprise()
         if not notifier.add(url):
             raise Misconfigured(

@@ -10,14 +10,17 @@ Messages of these errors name the channel's kind and what went wrong, never a UR
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from optout.alerts.life import Action
 from optout.alerts.message import Message
 from optout.errors import (
     AuthenticationFailed,
+    BrokenAnswer,
     ConfigurationError,
     NotFound,
     OptoutError,
@@ -65,27 +68,62 @@ class Sink(Protocol):
         """
 
 
-def secret(environ: Mapping[str, str], variable: str | None) -> str:
-    """A secret from the environment; raises Misconfigured."""
-    value = environ.get(variable or "", "").strip()
-    if not value:
-        raise Misconfigured(f"the environment variable {variable} is not set", mend="Set it")
-    return value
+SettingsT = TypeVar("SettingsT")
 
 
-def http_client(kind: str, url: str, *, secrets: tuple[str, ...] = ()) -> HttpClient:
-    """A client that tries once: waiting and trying again are the outbox's."""
+class ConfiguredSink(ABC, Generic[SettingsT]):
+    """A sink with a table of its own in optout.toml, and secrets in the environment."""
+
+    actions = ALL_ACTIONS
+
+    def __init__(self, settings: SettingsT, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+
+    @abstractmethod
+    def send(
+        self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
+    ) -> str | None:
+        """See `Sink.send`."""
+
+    def _secret(self, variable: str | None) -> str:
+        """A secret, read when it is used; raises Misconfigured."""
+        value = self._environ.get(variable or "", "").strip()
+        if not value:
+            raise Misconfigured(f"the environment variable {variable} is not set", mend="Set it")
+        return value
+
+
+_ONCE = RetryPolicy(attempts=1, limited_attempts=1)
+_TAKEN = range(200, 300)
+
+
+@contextmanager
+def talk(
+    kind: str, url: str, *, secrets: tuple[str, ...] = (), taken: Container[int] = _TAKEN
+) -> Iterator[HttpClient]:
+    """A client for one message, whose failures are raised as ChannelError.
+
+    It tries once: waiting and trying again are the outbox's. A receiver that answered with a status
+    of `taken` has the message, whatever is wrong with the body of that answer.
+    """
     options = HttpOptions(connect_timeout=5.0, read_timeout=10.0, total_timeout=20.0)
     try:
-        return HttpClient(kind, url, options, secrets=secrets, retry=ONCE)
+        client = HttpClient(kind, url, options, secrets=secrets, retry=_ONCE)
     except ConfigurationError as error:
         raise Misconfigured(str(error)) from None
+    try:
+        yield client
+    except BrokenAnswer as error:
+        if error.status not in taken:
+            raise _told(error) from None
+    except SourceError as error:
+        raise _told(error) from None
+    finally:
+        client.close()
 
 
-ONCE = RetryPolicy(attempts=1, limited_attempts=1)
-
-
-def told(error: SourceError) -> ChannelError:
+def _told(error: SourceError) -> ChannelError:
     """A failed request in the words of channels."""
     if isinstance(error, AuthenticationFailed | PermissionMissing | NotFound):
         return Misconfigured(str(error))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -17,25 +16,18 @@ from optout.alerts.message import Message
 from optout.alerts.render import subject, text
 from optout.alerts.settings import EmailChannel
 from optout.alerts.sinks.base import (
-    ALL_ACTIONS,
     ChannelError,
+    ConfiguredSink,
     Misconfigured,
     Refused,
     Unavailable,
-    secret,
 )
 
 _TIMEOUT = 20.0
 
 
-class EmailSink:
+class EmailSink(ConfiguredSink[EmailChannel]):
     """One sender and its recipients."""
-
-    actions = ALL_ACTIONS
-
-    def __init__(self, settings: EmailChannel, environ: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._environ = environ
 
     def send(
         self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
@@ -70,7 +62,7 @@ class EmailSink:
 
     def _connect(self) -> smtplib.SMTP:
         settings = self._settings
-        password = secret(self._environ, settings.password_env) if settings.user else ""
+        password = self._secret(settings.password_env) if settings.user else ""
         context = ssl.create_default_context(cafile=settings.ca_file)
         server: smtplib.SMTP
         if settings.tls == "implicit":

@@ -6,48 +6,35 @@ twice changes nothing: sending again is harmless by the API's own contract.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from optout.alerts.life import Action
 from optout.alerts.message import Message
 from optout.alerts.render import pagerduty_event
 from optout.alerts.settings import PagerDutyChannel
-from optout.alerts.sinks.base import http_client, secret, told
-from optout.errors import BrokenAnswer, SourceError
+from optout.alerts.sinks.base import ConfiguredSink, talk
 
 _PATH = "/v2/enqueue"
+_TAKEN = (200, 202)
 
 
-class PagerDutySink:
+class PagerDutySink(ConfiguredSink[PagerDutyChannel]):
     """One service's integration."""
 
     actions = frozenset({Action.TRIGGER, Action.ACKNOWLEDGE, Action.RESOLVE, Action.TEST})
-
-    def __init__(self, settings: PagerDutyChannel, environ: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._environ = environ
 
     def send(
         self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
     ) -> str | None:
         """POST the event; PagerDuty answers 202 with the key."""
-        key = secret(self._environ, self._settings.routing_key_env)
-        client = http_client("pagerduty", self._settings.base_url, secrets=(key,))
-        try:
-            client.post(_PATH, pagerduty_event(message, key), ok=(200, 202))
+        key = self._secret(self._settings.routing_key_env)
+        with talk("pagerduty", self._settings.base_url, secrets=(key,), taken=_TAKEN) as client:
+            client.post(_PATH, pagerduty_event(message, key), ok=_TAKEN)
             if message.action == Action.TEST:
                 # A test must leave no incident behind.
                 client.post(
                     _PATH,
                     {"routing_key": key, "event_action": "resolve", "dedup_key": message.dedup_key},
-                    ok=(200, 202),
+                    ok=_TAKEN,
                 )
-        except BrokenAnswer as error:
-            if error.status not in (200, 202):
-                raise told(error) from None
-        except SourceError as error:
-            raise told(error) from None
-        finally:
-            client.close()
         return message.dedup_key

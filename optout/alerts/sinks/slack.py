@@ -21,12 +21,11 @@ from optout.alerts.message import Message
 from optout.alerts.render import slack_blocks, slack_text
 from optout.alerts.settings import SlackChannel
 from optout.alerts.sinks.base import (
-    ALL_ACTIONS,
     ChannelError,
+    ConfiguredSink,
     Misconfigured,
     Refused,
     Unavailable,
-    secret,
 )
 
 _TIMEOUT = 15
@@ -43,14 +42,8 @@ _LATER = frozenset(
 _LOOK_BACK = timedelta(days=2)
 
 
-class SlackSink:
+class SlackSink(ConfiguredSink[SlackChannel]):
     """A bot in one channel."""
-
-    actions = ALL_ACTIONS
-
-    def __init__(self, settings: SlackChannel, environ: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._environ = environ
 
     def send(
         self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
@@ -67,7 +60,7 @@ class SlackSink:
 
     def _client(self) -> WebClient:
         return WebClient(
-            token=secret(self._environ, self._settings.token_env),
+            token=self._secret(self._settings.token_env),
             base_url=self._settings.base_url,
             timeout=_TIMEOUT,
             retry_handlers=[],
@@ -111,20 +104,14 @@ class SlackSink:
         return self._settings.channel or ""
 
 
-class SlackWebhookSink:
+class SlackWebhookSink(ConfiguredSink[SlackChannel]):
     """An incoming webhook: messages only, each by itself."""
-
-    actions = ALL_ACTIONS
-
-    def __init__(self, settings: SlackChannel, environ: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._environ = environ
 
     def send(
         self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
     ) -> str | None:
         """POST the blocks; Slack answers `ok`."""
-        url = secret(self._environ, self._settings.webhook_env)
+        url = self._secret(self._settings.webhook_env)
         client = WebhookClient(url, timeout=_TIMEOUT, retry_handlers=[])
         try:
             answer = client.send(text=slack_text(message), blocks=slack_blocks(message))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -17,8 +16,7 @@ import orjson
 
 from optout.alerts.message import Message
 from optout.alerts.settings import WebhookChannel
-from optout.alerts.sinks.base import ALL_ACTIONS, http_client, secret, told
-from optout.errors import BrokenAnswer, SourceError
+from optout.alerts.sinks.base import ConfiguredSink, talk
 
 TIMESTAMP = "X-Optout-Timestamp"
 SIGNATURE = "X-Optout-Signature"
@@ -31,22 +29,15 @@ def sign(key: str, timestamp: str, body: bytes) -> str:
     return f"v1={digest.hexdigest()}"
 
 
-class WebhookSink:
+class WebhookSink(ConfiguredSink[WebhookChannel]):
     """One receiver."""
-
-    actions = ALL_ACTIONS
-
-    def __init__(self, settings: WebhookChannel, environ: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._environ = environ
 
     def send(
         self, message: Message, *, thread: str | None, is_repeat: bool, now: datetime
     ) -> str | None:
         """POST; 409 means that the receiver has it already."""
-        key = secret(self._environ, self._settings.secret_env)
+        key = self._secret(self._settings.secret_env)
         parts = urlsplit(self._settings.url)
-        client = http_client("webhook", f"{parts.scheme}://{parts.netloc}", secrets=(key,))
         body = message.as_json()
         stamp = str(int(now.timestamp()))
         headers = {
@@ -55,17 +46,9 @@ class WebhookSink:
             IDEMPOTENCY: message.idempotency_key,
         }
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        try:
+        with talk("webhook", f"{parts.scheme}://{parts.netloc}", secrets=(key,)) as client:
             client.post(
                 path or "/", body, headers=headers, template="{hook}",
                 ok=(200, 201, 202, 204, 409),
             )  # fmt: skip
-        except BrokenAnswer as error:
-            # Whatever it says in its body, it said with 2xx that it has taken the message.
-            if not 200 <= (error.status or 0) < 300:
-                raise told(error) from None
-        except SourceError as error:
-            raise told(error) from None
-        finally:
-            client.close()
         return message.idempotency_key
