@@ -19,7 +19,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import format_datetime
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import uvicorn
@@ -118,12 +117,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self if self._server else self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *told: object) -> None:
         self.stop()
 
     # --- what tests and the configuration ask ---------------------------------------------------

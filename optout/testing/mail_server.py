@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import socketserver
 import ssl
-import threading
 from collections import deque
 from email import message_from_bytes
 from email.message import Message as Mail
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from optout.testing.serving import Quiet, Served
 
 
-class MailServer:
+class MailServer(Served):
     """SMTP with STARTTLS (or TLS from the start); keeps the mails; refuses on request."""
 
     def __init__(
@@ -27,30 +28,11 @@ class MailServer:
         self.implicit = implicit
         self.password = password
         handler = type("Smtp", (_Smtp,), {"mail_server": self})
-        self._server = _MailSocket(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> MailServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *told: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_MailSocket(("127.0.0.1", 0), handler))
 
 
-class _MailSocket(socketserver.ThreadingTCPServer):
+class _MailSocket(Quiet, socketserver.ThreadingTCPServer):
     allow_reuse_address = True
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed or gave up is no finding."""
 
 
 class _Smtp(socketserver.StreamRequestHandler):

@@ -20,6 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from optout.testing.serving import Quiet, Served
+
 ROUTING_KEY = "R" * 32
 SLACK_TOKEN = "xoxb-test"  # noqa: S105
 HOOK_SECRET = "hook-secret"  # noqa: S105
@@ -58,7 +60,7 @@ class Incident:
 Answer = tuple[int, bytes]
 
 
-class Receiver:
+class Receiver(Served):
     """All HTTP channels behind one port; use it as a context."""
 
     def __init__(self) -> None:
@@ -74,22 +76,12 @@ class Receiver:
         self.beats = 0
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"receiver": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        super().__init__(_Server(("127.0.0.1", 0), handler))
 
     @property
     def url(self) -> str:
         """Its base URL."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Receiver:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *told: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return f"http://127.0.0.1:{self.port}"
 
     def environ(self) -> dict[str, str]:
         """The secrets of its channels."""
@@ -270,11 +262,8 @@ def _wrong_blocks(asked: Mapping[str, Any]) -> str:
     return "invalid_blocks" if len(blocks) > 50 else ""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed or gave up is no finding."""
+class _Server(Quiet, ThreadingHTTPServer):
+    """Its threads end with it."""
 
 
 class _Handler(BaseHTTPRequestHandler):
