@@ -12,6 +12,7 @@ from duckdb import DuckDBPyConnection
 
 from optout.alerts.rule import ANY, NOBODY, AlertKey, Judgement
 from optout.alerts.settings import ThresholdTable
+from optout.rules.detection import DetectionRules
 from optout.warehouse.coverage import Coverage, coverage
 from optout.warehouse.script import query
 
@@ -56,6 +57,7 @@ class Facts:
     """The streams that each system has, where known."""
     environment: str
     limits: ThresholdTable
+    detection: DetectionRules
     _asked: dict[tuple[Any, ...], list[Row]] = field(default_factory=dict, repr=False)
 
     @cached_property

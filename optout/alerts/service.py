@@ -225,4 +225,5 @@ def build_facts(project: Project, con: DuckDBPyConnection, night: date) -> Facts
         expected=expected_streams(settings.systems),
         environment=settings.alerts.environment,
         limits=settings.alerts.thresholds,
+        detection=settings.policy.detection.rules(),
     )

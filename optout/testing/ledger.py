@@ -11,6 +11,7 @@ from duckdb import DuckDBPyConnection
 
 from optout.alerts.facts import Facts
 from optout.alerts.settings import ThresholdTable
+from optout.rules.detection import DetectionRules
 from optout.testing.facts import key, warehouse
 
 HUB = "sell"
@@ -142,14 +143,19 @@ class Ledger:
         )
 
     def facts(
-        self, day: date, *, now: datetime | None = None, limits: ThresholdTable | None = None
+        self,
+        day: date,
+        *,
+        now: datetime | None = None,
+        limits: ThresholdTable | None = None,
+        detection: DetectionRules | None = None,
     ) -> Facts:
         """What rules read on a night, two hours after it began unless told."""
         moment = now or datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=2)
         return Facts(
             con=self.con, night=day, now=moment, today=moment.date(), hub=HUB,
             systems=self.systems, expected={}, environment="production",
-            limits=limits or ThresholdTable(),
+            limits=limits or ThresholdTable(), detection=detection or DetectionRules(),
         )  # fmt: skip
 
 

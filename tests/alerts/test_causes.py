@@ -13,6 +13,7 @@ import pytest
 from optout.alerts.outbox import prune
 from optout.alerts.rules import RULES
 from optout.alerts.service import Alerting, evaluate_and_deliver
+from optout.rules.detection import DetectionRules
 from optout.testing.ledger import HUB, Ledger
 from optout.testing.receivers import Fault, Receiver
 
@@ -89,9 +90,14 @@ def test_a_deadline_is_told_as_it_comes_nearer(day: int, when: str) -> None:
     assert condition.headline.endswith(when)
 
 
-@pytest.mark.parametrize(("later", "is_told"), [(2, False), (16, True)])
-def test_the_sum_after_a_spike_is_the_spike_unless_more_comes(later: int, is_told: bool) -> None:
-    """One campaign that people left would be told for a fortnight, first as a page, then again."""
+@pytest.mark.parametrize(
+    ("later", "least", "is_told"), [(2, 10, False), (16, 10, True), (16, 20, False)]
+)
+def test_the_sum_after_a_spike_is_the_spike_unless_more_comes(
+    later: int, least: int, is_told: bool
+) -> None:
+    """One campaign that people left would be told for a fortnight, first as a page, then again.
+    How much more is the policy's to say."""
     facts = Ledger()
     nights = [facts.night(number) for number in (1, 2)]
     usual = {"dimension": "system", "system": "sendgrid", "key": "sendgrid", "deliveries": 9000}
@@ -104,7 +110,8 @@ def test_the_sum_after_a_spike_is_the_spike_unless_more_comes(later: int, is_tol
         opt_outs=60 + later, expected=4.0, rate=0.006, ratio=15.0, **usual,
     )  # fmt: skip
     (one,) = (r for r in RULES if r.name == "slow_rise")
-    assert bool(one.judge(facts.facts(nights[1])).conditions) == is_told
+    tonight = facts.facts(nights[1], detection=DetectionRules(min_excess=least))
+    assert bool(one.judge(tonight).conditions) == is_told
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,11 @@ from functools import partial
 from optout.alerts.facts import Facts, Row, nothing_known
 from optout.alerts.rule import Condition, Direction, Family, Judgement, Rule, Severity
 from optout.alerts.rules.words import listed, plural
+from optout.rules.detection import DetectionRules
 
 _UNTOLD = "too_little_to_tell"
 _NARROW = ("campaign", "domain", "source", "category")
 """Series that explain a rise, the most telling first."""
-_SLOW_EFFECT, _SLOW_EXCESS = 1.25, 10
-"""The least that a slow rise is, as `[policy.detection]` has it unless changed."""
 
 
 def _judge(facts: Facts, rule: str, kind: str, severity: Severity) -> Judgement:
@@ -25,7 +24,7 @@ def _judge(facts: Facts, rule: str, kind: str, severity: Severity) -> Judgement:
     rows = facts.rows("spikes")
     hits: dict[str, list[Row]] = {}
     for row in rows:
-        if row["kind"] == kind and not _was_told(row):
+        if row["kind"] == kind and not _was_told(row, facts.detection):
             hits.setdefault(row["system"], []).append(row)
     conditions = [
         _condition(facts, rule, system, series, severity) for system, series in hits.items()
@@ -34,13 +33,13 @@ def _judge(facts: Facts, rule: str, kind: str, severity: Severity) -> Judgement:
     return Judgement(conditions, lambda key: key.source in told)
 
 
-def _was_told(row: Row) -> bool:
+def _was_told(row: Row, limits: DetectionRules) -> bool:
     """Whether a sum of nights is high for a night only that was told as a spike when it came: one
     problem, one alert. What is left of the sum has to be too much by itself."""
     if row["kind"] != "slow_rise" or row["untold"] == row["opt_outs"]:
         return False
     left, expected = int(row["untold"]), float(row["untold_expected"] or 0)
-    return left < _SLOW_EFFECT * expected or left - expected < _SLOW_EXCESS
+    return left < limits.min_slow_effect * expected or left - expected < limits.min_excess
 
 
 def _condition(
