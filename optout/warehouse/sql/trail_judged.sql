@@ -86,24 +86,14 @@ FROM trail_entry_unread AS n
 JOIN trail_lacking AS l ON l.system = n.system AND l.holder = n.holder
 WHERE n.position IS NULL;
 
-INSERT INTO trail_stands_for
+-- The nth entry that stands for nothing yet, and the changes of the nth moment that have none.
+CREATE OR REPLACE TEMP MACRO trail_matched(by_slot, by_night) AS TABLE
 SELECT n.system, n.holder, n.position, n.categories, l.unit_id
 FROM (
     SELECT *, row_number() OVER (
-        PARTITION BY system, holder, slot, night ORDER BY position, categories) AS nth
-    FROM trail_entry_unread WHERE position IS NOT NULL
-) AS n
-JOIN (
-    SELECT *, dense_rank() OVER (PARTITION BY system, holder, slot, night ORDER BY order_at) AS nth
-    FROM trail_lacking WHERE unit_id NOT IN (SELECT unit_id FROM trail_stands_for)
-) AS l USING (system, holder, slot, night, nth)
-WHERE n.categories = 0 OR l.bit IS NULL OR (n.categories & l.bit) <> 0;
-
-INSERT INTO trail_stands_for
-SELECT n.system, n.holder, n.position, n.categories, l.unit_id
-FROM (
-    SELECT *, row_number() OVER (
-        PARTITION BY system, holder, night ORDER BY position, categories) AS nth
+        PARTITION BY system, holder,
+            CASE WHEN by_slot THEN slot END, CASE WHEN by_night THEN night END
+        ORDER BY position, categories) AS nth
     FROM trail_entry_unread AS e
     WHERE position IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM trail_stands_for AS k
@@ -111,27 +101,23 @@ FROM (
           AND k.categories = e.categories)
 ) AS n
 JOIN (
-    SELECT *, dense_rank() OVER (PARTITION BY system, holder, night ORDER BY order_at) AS nth
+    SELECT *, dense_rank() OVER (
+        PARTITION BY system, holder,
+            CASE WHEN by_slot THEN slot END, CASE WHEN by_night THEN night END
+        ORDER BY order_at) AS nth
     FROM trail_lacking WHERE unit_id NOT IN (SELECT unit_id FROM trail_stands_for)
-) AS l USING (system, holder, night, nth)
+) AS l
+    ON l.system = n.system AND l.holder = n.holder AND l.nth = n.nth
+   AND (NOT by_slot OR l.slot = n.slot) AND (NOT by_night OR l.night = n.night)
 WHERE n.categories = 0 OR l.bit IS NULL OR (n.categories & l.bit) <> 0;
 
-INSERT INTO trail_stands_for
-SELECT n.system, n.holder, n.position, n.categories, l.unit_id
-FROM (
-    SELECT *, row_number() OVER (
-        PARTITION BY system, holder, slot ORDER BY position, categories) AS nth
-    FROM trail_entry_unread AS e
-    WHERE position IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM trail_stands_for AS k
-        WHERE k.system = e.system AND k.holder = e.holder AND k.position = e.position
-          AND k.categories = e.categories)
-) AS n
-JOIN (
-    SELECT *, dense_rank() OVER (PARTITION BY system, holder, slot ORDER BY order_at) AS nth
-    FROM trail_lacking WHERE unit_id NOT IN (SELECT unit_id FROM trail_stands_for)
-) AS l USING (system, holder, slot, nth)
-WHERE n.categories = 0 OR l.bit IS NULL OR (n.categories & l.bit) <> 0;
+INSERT INTO trail_stands_for FROM trail_matched(by_slot := true, by_night := true);
+
+INSERT INTO trail_stands_for FROM trail_matched(by_slot := false, by_night := true);
+
+INSERT INTO trail_stands_for FROM trail_matched(by_slot := true, by_night := false);
+
+DROP MACRO TABLE trail_matched;
 
 -- One that stands for nothing that is known is a change of its own.
 INSERT INTO trail_unit BY NAME
