@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -21,6 +22,16 @@ with run_lock(pathlib.Path(sys.argv[1]), "the other night", datetime.datetime.no
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+def is_free(data_dir: Path) -> bool:
+    """Whether another process would get the lock; flock is asked of a file opened anew."""
+    with (data_dir / "run.lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
@@ -49,8 +60,12 @@ def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> 
 
 def test_a_step_within_a_locked_run_does_not_wait_for_its_own_run(tmp_path: Path) -> None:
     """The headless run holds the lock for all of its steps, and extraction takes it, too."""
+    steps = []
     with run_lock(tmp_path, "the run", NOW):
-        with run_lock(tmp_path, "its extraction", NOW):
-            pass
-        with run_lock(tmp_path, "again", NOW):
-            pass
+        for step in ("its extraction", "its loading"):
+            with run_lock(tmp_path, step, NOW):
+                steps.append(step)
+            # The end of a step must not let another process in.
+            assert is_free(tmp_path) is False
+    assert steps == ["its extraction", "its loading"]
+    assert is_free(tmp_path) is True

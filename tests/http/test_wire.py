@@ -228,8 +228,11 @@ def test_a_base_url_that_would_leak_the_credential_is_a_setting_to_mend(url: str
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9/sell"])
 def test_plain_http_is_for_this_machine_or_by_consent(url: str) -> None:
     """The sandbox and a proxy beside us need no certificate."""
-    HttpClient("sell", url, HttpOptions())
-    HttpClient("sell", "http://api.example.com", HttpOptions(allow_plain_http=True))
+    here = BaseUrl("sell", url, allow_plain_http=False)
+    assert here.join("/x", request="GET /x") == f"{url}/x"
+    assert HttpClient("sell", url, HttpOptions()).system == "sell"
+    allowed = HttpOptions(allow_plain_http=True)
+    assert HttpClient("sell", "http://api.example.com", allowed).system == "sell"
 
 
 def test_a_segment_is_quoted_whole() -> None:
