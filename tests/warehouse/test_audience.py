@@ -31,20 +31,11 @@ def policy_of(**tables):
 POLICY = policy_of(audience=AudienceTable(unengaged_days=180))
 
 
-@pytest.fixture(scope="module")
-def empty():
-    con = facts.warehouse()
-    yield con
-    con.close()
-
-
 @pytest.fixture
-def con(empty):
-    empty.execute("BEGIN")
-    facts.begin(empty)
-    facts.read(empty, ("hub", "mc"))
-    yield empty
-    empty.execute("ROLLBACK")
+def con(con):
+    facts.begin(con)
+    facts.read(con, ("hub", "mc"))
+    return con
 
 
 def event(person, kind, at, number=0, **more):

@@ -21,13 +21,6 @@ NEXT = NIGHT + timedelta(days=1)
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def con():
-    connection = facts.warehouse()
-    yield connection
-    connection.close()
-
-
 def world(con, *, honoured: int, unhonoured: int = 0, neither: int = 0, wanting: int = 0):
     """People who opted out of news at the hub, and people who want it, as `mc` treats them; `kl`
     knows everyone and honours everything."""

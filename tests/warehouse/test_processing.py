@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from optout.model import Categories
 from optout.testing import facts
 from optout.warehouse.clock_metrics import measure_clocks
@@ -18,20 +16,6 @@ POLICY = ClockPolicy(
 FIRST = date(2026, 11, 16)
 NIGHTS = [FIRST + timedelta(days=n) for n in range(5)]
 ACTED = datetime(2026, 11, 18, 9)  # noqa: DTZ001 - the day before the fourth night
-
-
-@pytest.fixture(scope="module")
-def empty():
-    con = facts.warehouse()
-    yield con
-    con.close()
-
-
-@pytest.fixture
-def con(empty):
-    empty.execute("BEGIN")
-    yield empty
-    empty.execute("ROLLBACK")
 
 
 def read_at(night):

@@ -6,8 +6,6 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from optout.model import Categories
 from optout.policy.clocks import ClocksTable
 from optout.testing import facts
@@ -24,20 +22,6 @@ POLICY = ClockPolicy(
     zone=ZoneInfo("UTC"), send_streams={"mc": ("records",), "kl": ("records",)},
 )  # fmt: skip
 ASKED = datetime(2026, 11, 20, 15)  # noqa: DTZ001 - a Friday, before Thanksgiving
-
-
-@pytest.fixture(scope="module")
-def empty():
-    con = facts.warehouse()
-    yield con
-    con.close()
-
-
-@pytest.fixture
-def con(empty):
-    empty.execute("BEGIN")
-    yield empty
-    empty.execute("ROLLBACK")
 
 
 def out(person=1, category="offers", at=ASKED, system="hub", **told):
