@@ -12,13 +12,14 @@ from optout.rules.consent import ConsentStatus
 from optout.warehouse.consent import repermission_list
 from orchestration.cli.common import EXIT_MISSED, EXIT_OK, Invocation, echo_json, published
 from orchestration.cli.rows import (
+    Listing,
     Output,
     Row,
     Summary,
+    category_option,
     known_place,
     output_options,
-    revealed,
-    write_rows,
+    streamed,
 )
 
 _FIELDS = (
@@ -34,7 +35,7 @@ _COLUMNS = {
 
 @click.command(name="consent")
 @click.option("--status", type=click.Choice([s.value for s in ConsentStatus]))
-@click.option("--category", help="Only this category.")
+@category_option
 @click.option("--jurisdiction", help="Only this country (ISO code), or `unknown`.")
 @click.option(
     "--repermission",
@@ -52,27 +53,23 @@ def command(
     jurisdiction: str | None,
     repermission: bool,
     forecast: bool,
-    **output_as: object,
+    output: Output,
 ) -> int:
     """Show consents of people whose country asks for one (or is unknown), the most urgent first.
     Exit code 1 where the last night saw mail go out without a consent to rest on."""
     project = invocation.project()
     known_place(project, None, category)
-    output = Output(**output_as)  # type: ignore[arg-type]
     if forecast:
         _show_forecast(project, output.as_program)
         return EXIT_OK
-    rows: Iterator[Row] | list[Row] = read_consents(project, status, category, jurisdiction)
+    rows = read_consents(project, status, category, jurisdiction)
     if repermission:
         asked = _askable(project)
         rows = (row for row in rows if (row["contact_key"], row["category"]) in asked)
-    if output.reveal:
-        rows = revealed(project, rows, "consent")
-    summary = Summary(("status", "jurisdiction"), _COLUMNS, "Nobody's consent is to be shown.")
-    for row in write_rows(rows, output, fields=_FIELDS):
-        summary.take(row)
-    if not output.as_program and not output.csv_file:
-        summary.show()
+    nothing = "Nobody's consent is to be shown."
+    listing = Listing("consent", _FIELDS, ("status", "jurisdiction"), _COLUMNS, nothing)
+    for _ in listing.write(project, rows, output):
+        pass
     return _exit_code(project)
 
 
@@ -99,9 +96,8 @@ def read_consents(
             """,
             {"status": status, "category": category, "jurisdiction": jurisdiction},
         )
-        while batch := cursor.fetchmany(10_000):
-            for row in batch:
-                yield _shaped(dict(zip(_FIELDS, row, strict=True)))
+        for row in streamed(cursor):
+            yield _shaped(dict(zip(_FIELDS, row, strict=True)))
 
 
 def _shaped(row: Row) -> Row:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any
 
@@ -14,13 +13,13 @@ from optout.nightly import latest_night
 from optout.project import Project
 from orchestration.cli.common import EXIT_MISSED, EXIT_OK, Invocation, iso, published
 from orchestration.cli.rows import (
+    Listing,
     Output,
-    Row,
-    Summary,
+    category_option,
     known_place,
     output_options,
-    revealed,
-    write_rows,
+    streamed,
+    system_option,
 )
 
 _INFORMATION = (DriftClass.MISSING_HERE, DriftClass.NOT_COMPARABLE)
@@ -36,8 +35,8 @@ _COLUMNS = {
 
 @click.command(name="drift")
 @click.option("--class", "drift_class", type=click.Choice([c.value for c in DriftClass]))
-@click.option("--system", help="Only this system.")
-@click.option("--category", help="Only this category.")
+@system_option
+@category_option
 @output_options
 @click.pass_obj
 def command(
@@ -46,23 +45,18 @@ def command(
     drift_class: str | None,
     system: str | None,
     category: str | None,
-    **output_as: object,
+    output: Output,
 ) -> int:
     """Show open drift as of the last night. Exit code 1 where somebody is wrongly mailable,
     an opt-out is lost or somebody is wrongly blocked."""
     project = invocation.project()
     known_place(project, system, category)
-    output = Output(**output_as)  # type: ignore[arg-type]
-    rows: Iterator[Row] | list[Row] = read_drift(project, drift_class, system, category)
-    if output.reveal:
-        rows = revealed(project, rows, "drift")
-    summary = Summary(("class", "system"), _COLUMNS, "No drift is open.")
+    rows = read_drift(project, drift_class, system, category)
+    nothing = "No drift is open."
+    listing = Listing("drift", _FIELDS, ("class", "system"), _COLUMNS, nothing, _flat)
     is_missed = False
-    for row in write_rows(rows, output, fields=_FIELDS, flat=_flat):
+    for row in listing.write(project, rows, output):
         is_missed = is_missed or row["class"] not in _INFORMATION
-        summary.take(row)
-    if not output.as_program and not output.csv_file:
-        summary.show()
     return EXIT_MISSED if is_missed else EXIT_OK
 
 
@@ -70,8 +64,7 @@ def read_drift(
     project: Project, drift_class: str | None, system: str | None, category: str | None
 ) -> Iterator[dict[str, Any]]:
     """Open drift rows in the contract's shape, worst class first."""
-    source: AbstractContextManager[Any] = published(project)
-    with source as con:
+    with published(project) as con:
         found = latest_night(con)
         if found is None:
             return
@@ -89,9 +82,8 @@ def read_drift(
             {"class": drift_class, "system": system, "category": category},
         )
         mapped = {c.name: tuple(c.categories) for c in project.settings.esp}
-        while batch := cursor.fetchmany(10_000):
-            for row in batch:
-                yield from _cells(_shaped(row, found[0]), mapped, category)
+        for row in streamed(cursor):
+            yield from _cells(_shaped(row, found[0]), mapped, category)
 
 
 def _cells(

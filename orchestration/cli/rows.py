@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+from duckdb import DuckDBPyConnection
 from rich.console import Console
 from rich.table import Table
 
@@ -31,16 +33,28 @@ class Output:
     reveal: bool = False
 
 
+system_option = click.option("--system", help="Only this system.")
+category_option = click.option("--category", help="Only this category.")
+
+
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--json`, `--csv` and `--reveal`, as the parameters `as_program`, `csv_file`, `reveal`."""
+    """`--json`, `--csv` and `--reveal`, handed to the command as its `output`."""
+
+    @wraps(command)
+    def with_output(
+        *args: Any, as_program: bool, csv_file: Path | None, reveal: bool, **options: Any
+    ) -> Any:
+        return command(*args, output=Output(as_program, csv_file, reveal), **options)
+
     path = click.Path(path_type=Path, dir_okay=False, writable=True)
+    decorated: Callable[..., Any] = with_output
     for option in (
         click.option("--reveal", is_flag=True, help="Show addresses; this is recorded."),
         click.option("--csv", "csv_file", type=path, help="Write them to this file."),
         click.option("--json", "as_program", is_flag=True, help="One JSON object a line."),
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated
 
 
 def known_place(project: Project, system: str | None, category: str | None) -> None:
@@ -52,22 +66,53 @@ def known_place(project: Project, system: str | None, category: str | None) -> N
         raise UsageError(f"there is no category '{category}'", mend=f"Use one of: {names}")
 
 
-def revealed(project: Project, rows: Iterable[Row], purpose: str) -> list[Row]:
+def streamed(cursor: DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    """The rows of an answer that may be larger than memory."""
+    while batch := cursor.fetchmany(10_000):
+        yield from batch
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a command's rows look like."""
+
+    purpose: str
+    """Recorded with who asked for addresses."""
+    fields: Sequence[str]
+    """The columns of the CSV file."""
+    by: Sequence[str]
+    """What people see counted."""
+    columns: Mapping[str, str]
+    """Key of a row → heading, of what people see."""
+    nothing: str
+    """What they are told where there is no row."""
+    flat: Callable[[Row], Row] = dict
+    """Makes a row fit into the file's columns."""
+    shown: Callable[[Row], Row] = dict
+    """Makes a row fit for people."""
+
+    def write(self, project: Project, rows: Iterable[Row], output: Output) -> Iterator[Row]:
+        """Pass the rows on while they are written as wanted, and at their end show people the
+        summary; must be read to the end."""
+        if output.reveal:
+            rows = _revealed(project, rows, self.purpose)
+        summary = Summary(self.by, self.columns, self.nothing)
+        for row in _written(rows, output, self):
+            summary.take(self.shown(row))
+            yield row
+        if not output.as_program and not output.csv_file:
+            summary.show()
+
+
+def _revealed(project: Project, rows: Iterable[Row], purpose: str) -> list[Row]:
     """The rows with `address` beside each key; who asked is recorded first."""
     found = list(rows)
-    known = addresses_of(project, {row["contact_key"] for row in found}, purpose)
+    known = addresses_of(project, {row["contact_key"] for row in found} - {None}, purpose)
     return [{**row, "address": known.get(row["contact_key"])} for row in found]
 
 
-def write_rows(
-    rows: Iterable[Row],
-    output: Output,
-    *,
-    fields: Sequence[str],
-    flat: Callable[[Row], Row] = dict,
-) -> Iterator[Row]:
-    """Pass the rows on while they are written as JSON lines, and to the file; `fields` are the
-    columns of the file, `flat` makes a row fit into them."""
+def _written(rows: Iterable[Row], output: Output, listing: Listing) -> Iterator[Row]:
+    """Pass the rows on while they are written as JSON lines, and to the file."""
     if output.csv_file is None:
         for row in rows:
             if output.as_program:
@@ -75,12 +120,12 @@ def write_rows(
             yield row
         return
     count = 0
-    columns = [*fields, "address"] if output.reveal else list(fields)
+    columns = [*listing.fields, "address"] if output.reveal else list(listing.fields)
     with output.csv_file.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         for row in rows:
-            writer.writerow(flat(row))
+            writer.writerow(listing.flat(row))
             if output.as_program:
                 echo_json(row)
             count += 1

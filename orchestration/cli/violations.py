@@ -19,13 +19,14 @@ from orchestration.cli.common import (
     published,
 )
 from orchestration.cli.rows import (
+    Listing,
     Output,
     Row,
-    Summary,
+    category_option,
     known_place,
     output_options,
-    revealed,
-    write_rows,
+    streamed,
+    system_option,
 )
 
 GRADES = ("warning", "breach", "legal_breach")
@@ -41,8 +42,8 @@ _COLUMNS = {
 
 @click.command(name="violations")
 @click.option("--grade", type=click.Choice(GRADES), help="Only this grade.")
-@click.option("--system", help="Only this system.")
-@click.option("--category", help="Only this category.")
+@system_option
+@category_option
 @click.option("--since", help="Only sends on or after this date (UTC).")
 @output_options
 @click.pass_obj
@@ -53,27 +54,19 @@ def command(
     system: str | None,
     category: str | None,
     since: str | None,
-    **output_as: object,
+    output: Output,
 ) -> int:
     """Show sends after an opt-out: a warning after its receipt, a breach after the strict deadline,
     a legal breach after the legal one. Exit code 1 where there is any."""
     project = invocation.project()
     known_place(project, system, category)
-    output = Output(**output_as)  # type: ignore[arg-type]
-    rows: Iterator[Row] | list[Row]
     rows = read_violations(project, grade, system, category, parse_date(since))
-    if output.reveal:
-        rows = revealed(project, rows, "violations")
-    summary = Summary(("grade", "system"), _COLUMNS, "No send after an opt-out was found.")
-    is_any = False
-    for row in write_rows(rows, output, fields=_FIELDS):
-        is_any = True
-        summary.take(row)
-    if not output.as_program and not output.csv_file:
-        summary.show()
+    nothing = "No send after an opt-out was found."
+    listing = Listing("violations", _FIELDS, ("grade", "system"), _COLUMNS, nothing)
+    count = sum(1 for _ in listing.write(project, rows, output))
     for why in _unseen(project):
         click.echo(f"not judged: {why}", err=True)
-    return EXIT_MISSED if is_any else EXIT_OK
+    return EXIT_MISSED if count else EXIT_OK
 
 
 def read_violations(
@@ -99,9 +92,8 @@ def read_violations(
             """,
             {"grade": grade, "system": system, "category": category, "since": since},
         )
-        while batch := cursor.fetchmany(10_000):
-            for row in batch:
-                yield _shaped(dict(zip(_FIELDS, row, strict=True)))
+        for row in streamed(cursor):
+            yield _shaped(dict(zip(_FIELDS, row, strict=True)))
 
 
 def _shaped(row: Row) -> Row:
