@@ -90,6 +90,15 @@ class Receiver(Served):
             "SLACK_HOOK": f"{self.url}/services/T/B/x", "BEAT": f"{self.url}/beat/secret",
         }  # fmt: skip
 
+    def pager(self) -> str:
+        """PagerDuty as a channel of optout.toml; its secret is in `environ`."""
+        return f"""
+[alerts.channel.pager]
+kind = "pagerduty"
+routing_key_env = "PD_KEY"
+base_url = "{self.url}"
+"""
+
     def answer(
         self, path: str, headers: Mapping[str, str], query: str, body: bytes
     ) -> tuple[Answer, Fault | None]:

@@ -183,10 +183,7 @@ def every_channel(receiver: Receiver, mail: MailServer, ca: Path) -> str:
     return f"""
 [alerts]
 heartbeat_env = "BEAT"
-[alerts.channel.pager]
-kind = "pagerduty"
-routing_key_env = "PD_KEY"
-base_url = "{receiver.url}"
+{receiver.pager()}
 [alerts.channel.chat]
 kind = "slack"
 token_env = "SLACK_TOKEN"

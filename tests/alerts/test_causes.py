@@ -157,10 +157,7 @@ def test_what_was_sent_is_forgotten_only_when_its_end_was_told(
     alerts = f"""
 [alerts]
 keep_sent_days = 30
-[alerts.channel.pager]
-kind = "pagerduty"
-routing_key_env = "PD_KEY"
-base_url = "{receiver.url}"
+{receiver.pager()}
 """
 
     def nights(last: int, mended: int | None) -> Callable[[Ledger], None]:

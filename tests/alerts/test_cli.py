@@ -18,11 +18,7 @@ from orchestration.cli import run
 NOW = datetime(2026, 9, 1, 2, tzinfo=UTC)
 Install = Callable[..., Any]
 Said = tuple[int, str]
-PAGER = """
-[alerts.channel.pager]
-kind = "pagerduty"
-routing_key_env = "PD_KEY"
-base_url = "{url}"
+ROUTES = """
 [alerts.channel.log]
 kind = "file"
 [[alerts.route]]
@@ -43,7 +39,7 @@ def bad(facts: Ledger) -> None:
 def place(
     receiver: Receiver, installation: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    one = installation(tmp_path, PAGER.format(url=receiver.url), receiver.environ())
+    one = installation(tmp_path, receiver.pager() + ROUTES, receiver.environ())
     for name, value in one.environ.items():
         monkeypatch.setenv(name, value)
     one.publish(bad)

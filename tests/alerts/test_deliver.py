@@ -43,10 +43,7 @@ def pager_then_file(receiver: Receiver) -> str:
     return f"""
 [alerts]
 heartbeat_env = "BEAT"
-[alerts.channel.pager]
-kind = "pagerduty"
-routing_key_env = "PD_KEY"
-base_url = "{receiver.url}"
+{receiver.pager()}
 [alerts.channel.log]
 kind = "file"
 [[alerts.route]]
