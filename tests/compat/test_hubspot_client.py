@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from optout.model import Source, State
-from optout.sandbox.acts import Act, Mailing, Person
+from optout.sandbox.acts import Act, Mailing
 from optout.sandbox.hubspot.twin import HubSpotTwin
 from optout.sandbox.server import Sandbox
+from optout.testing.twins import peopled
 
 hubspot = pytest.importorskip("hubspot", reason="the vendor's client is not installed")
 pytestmark = pytest.mark.compat
@@ -24,11 +25,7 @@ CATEGORIES = ("product_updates", "promotional")
 @pytest.fixture
 def twin() -> HubSpotTwin:
     twin = HubSpotTwin(CATEGORIES, token="pat-test", rng=Random(1))
-    twin.now = AT
-    for number in range(1, 8):
-        person = Person(number, f"p{number}@example.org", "Pat", "Doe")
-        twin.add(person, {"promotional": State.OPTED_IN}, AT)
-    return twin
+    return peopled(twin, 7, {"promotional": State.OPTED_IN}, AT)
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from optout.model import Source, State
-from optout.sandbox.acts import Act, Mailing, Person
+from optout.sandbox.acts import Act, Mailing
 from optout.sandbox.klaviyo.twin import KlaviyoTwin
 from optout.sandbox.server import Sandbox
+from optout.testing.twins import peopled
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the client's own, on import
@@ -31,11 +32,7 @@ CATEGORIES = ("product_updates", "promotional")
 @pytest.fixture
 def twin() -> KlaviyoTwin:
     twin = KlaviyoTwin(CATEGORIES, token="pk_test", rng=Random(1))
-    twin.now = AT
-    for number in range(1, 8):
-        person = Person(number, f"p{number}@example.org", "Pat", "Doe")
-        twin.add(person, {"promotional": State.OPTED_IN}, AT)
-    return twin
+    return peopled(twin, 7, {"promotional": State.OPTED_IN}, AT)
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from optout.model import Source
-from optout.sandbox.acts import Act, Mailing, Person
+from optout.sandbox.acts import Act, Mailing
 from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
+from optout.testing.twins import peopled
 
 sendgrid = pytest.importorskip("sendgrid", reason="the vendor's client is not installed")
 pytestmark = pytest.mark.compat
@@ -27,10 +28,7 @@ CATEGORIES = ("product_updates", "promotional")
 @pytest.fixture
 def twin() -> SendGridTwin:
     twin = SendGridTwin(CATEGORIES, token="SG.test", rng=Random(1))
-    twin.now = AT
-    for number in range(1, 4):
-        twin.add(Person(number, f"p{number}@example.org", "Pat", "Doe"), {}, AT)
-    return twin
+    return peopled(twin, 3, {}, AT)
 
 
 @pytest.fixture
