@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from pydantic import Field, field_validator
 
@@ -73,11 +73,11 @@ class HubSpotConfig(SystemConfig):
 class HubSpot(Connector):
     """Reads one HubSpot account (one business unit of it)."""
 
-    vendor: ClassVar[str] = "hubspot"
-    Config: ClassVar[type[SystemConfig]] = HubSpotConfig
-    revision: ClassVar[str | None] = "communication-preferences v4, crm v3, email v1"
-    sends_evidence: ClassVar[bool] = True
-    send_streams: ClassVar[tuple[str, ...]] = ("email_events",)
+    vendor = "hubspot"
+    Config = HubSpotConfig
+    revision = "communication-preferences v4, crm v3, email v1"
+    sends_evidence = True
+    send_streams = ("email_events",)
 
     config: HubSpotConfig
 

@@ -9,7 +9,6 @@ allowed: a million profiles take a quarter of an hour.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -70,11 +69,11 @@ class KlaviyoConfig(SystemConfig):
 class Klaviyo(Connector):
     """Reads one Klaviyo account."""
 
-    vendor: ClassVar[str] = "klaviyo"
-    Config: ClassVar[type[SystemConfig]] = KlaviyoConfig
-    revision: ClassVar[str | None] = "2026-07-15"
-    sends_evidence: ClassVar[bool] = True
-    send_streams: ClassVar[tuple[str, ...]] = ("events",)
+    vendor = "klaviyo"
+    Config = KlaviyoConfig
+    revision = "2026-07-15"
+    sends_evidence = True
+    send_streams = ("events",)
 
     config: KlaviyoConfig
 

@@ -63,11 +63,11 @@ class MailchimpConfig(SystemConfig):
 class Mailchimp(Connector):
     """Reads one Mailchimp account."""
 
-    vendor: ClassVar[str] = "mailchimp"
-    Config: ClassVar[type[SystemConfig]] = MailchimpConfig
-    revision: ClassVar[str | None] = "3.0"
-    sends_evidence: ClassVar[bool] = True
-    send_streams: ClassVar[tuple[str, ...]] = ("sent_to",)
+    vendor = "mailchimp"
+    Config = MailchimpConfig
+    revision = "3.0"
+    sends_evidence = True
+    send_streams = ("sent_to",)
     paging: ClassVar[Paging] = Paging()
 
     config: MailchimpConfig

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, Literal, cast
 
 from pydantic import Field
 
@@ -74,11 +74,11 @@ class SendGridConfig(SystemConfig):
 class SendGrid(Connector):
     """Reads one SendGrid account."""
 
-    vendor: ClassVar[str] = "sendgrid"
-    Config: ClassVar[type[SystemConfig]] = SendGridConfig
-    revision: ClassVar[str | None] = "v3"
-    sends_evidence: ClassVar[bool] = True
-    send_streams: ClassVar[tuple[str, ...]] = ("messages",)
+    vendor = "sendgrid"
+    Config = SendGridConfig
+    revision = "v3"
+    sends_evidence = True
+    send_streams = ("messages",)
 
     config: SendGridConfig
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from optout.errors import NotFound, PermissionMissing
 from optout.http.client import Answer, HttpOptions, Limit
@@ -64,10 +64,10 @@ class _Account:
 class ZendeskSell(Connector):
     """Reads the hub."""
 
-    vendor: ClassVar[str] = "zendesk_sell"
-    Config: ClassVar[type[SystemConfig]] = ZendeskSellConfig
-    revision: ClassVar[str | None] = "v2/v3"
-    is_hub: ClassVar[bool] = True
+    vendor = "zendesk_sell"
+    Config = ZendeskSellConfig
+    revision = "v2/v3"
+    is_hub = True
 
     config: ZendeskSellConfig
 
