@@ -18,6 +18,7 @@ from optout.vendors.klaviyo.mail import (
     has_address_tag,
     message_ids,
     messages_of,
+    related,
     says_transactional,
     was_sent,
 )
@@ -100,7 +101,8 @@ def read_events(account: Account, request: ReadRequest, out: StreamOutput) -> No
         f"less-or-equal(datetime,{stamp(request.cutoff)})"
     )
     names = {metric_id: name for name, ids in metrics.items() for metric_id in ids}
-    reading = Reading(account.http, out, {each: _event_call(each, window) for each in names})
+    calls = {each: _event_call(each, window) for each in names}
+    reading = Reading(account.http, out, calls)
 
     def take(metric_id: str, items: list[Item], answer: Item) -> None:
         addresses = {
@@ -109,6 +111,9 @@ def read_events(account: Account, request: ReadRequest, out: StreamOutput) -> No
             if each.get("type") == "profile"
         }
         for item in items:
+            if related(item, "metric") not in (None, metric_id):
+                # An answer to another question would pass for an opt-out, or hide one.
+                raise calls[metric_id].broken(account.http, "an event of another metric than asked")
             for row in rows.rows(item, names[metric_id], addresses):
                 out.add(row)
 

@@ -86,7 +86,7 @@ class EventRows:
         self, item: Mapping[str, Any], metric: str, addresses: Mapping[str, str | None]
     ) -> Iterator[Row]:
         """The rows of one event; `addresses`: profile id → its address, of the same answer."""
-        profile_id = _related(item, "profile")
+        profile_id = related(item, "profile")
         at = _event_time(item["attributes"])
         if profile_id is None or profile_id not in addresses or at is None:
             # A merged or deleted profile's event belongs to nobody who could be compared.
@@ -267,7 +267,8 @@ def _audience(item: Mapping[str, Any], lists: Mapping[str, int]) -> int:
     return mask
 
 
-def _related(item: Mapping[str, Any], kind: str) -> str | None:
+def related(item: Mapping[str, Any], kind: str) -> str | None:
+    """The id of the one record of this kind that belongs to it; None where none is named."""
     data = ((item.get("relationships") or {}).get(kind) or {}).get("data") or {}
     return text(data.get("id"))
 

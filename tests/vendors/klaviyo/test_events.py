@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from optout.errors import UnexpectedAnswer
 from optout.model import Source
 from optout.records import Change, Finding, MailEvent
 from optout.sandbox.acts import Mailing
+from optout.sandbox.faults import Fault, FaultKind
 from optout.sandbox.klaviyo.twin import KlaviyoTwin
 from optout.sandbox.server import Sandbox
 from optout.testing.klaviyo import (
@@ -194,3 +198,15 @@ def test_complaints_count_once(connect: Connect, twin: KlaviyoTwin) -> None:
     later = replace(request(state=profiles.state), cutoff=CUTOFF + timedelta(days=300))
     again = read(connect(), "profiles", later)
     assert [event.address for event in again.of(MailEvent)] == [address(2)]
+
+
+def test_an_answer_to_another_question_ends_the_read(
+    connect: Connect, twin: KlaviyoTwin, sandbox: Sandbox
+) -> None:
+    """A cache on the way that gives one metric's page for another's turns clicks into opt-outs."""
+    people(twin, 2)
+    twin.send(Mailing("m1", "Autumn", "promotional", AT), [address(1), address(2)])
+    twin.click(address(1), "m1", AT + timedelta(hours=1))
+    sandbox.faults.plant(Fault(FaultKind.REPEATED_PAGE, "klaviyo", "/events", times=None, nth=2))
+    with pytest.raises(UnexpectedAnswer, match="another metric|came empty"):
+        read(connect(), "events")
