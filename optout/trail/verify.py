@@ -19,7 +19,7 @@ from duckdb import DuckDBPyConnection
 from optout.address import Keyer
 from optout.trail.chain import START, Head, next_link
 from optout.trail.heads import BadLine, NightHead, noted_heads, read_heads
-from optout.warehouse.script import query, run
+from optout.warehouse.script import insert, query, run
 
 _BATCH = 100_000
 MOST_FAULTS = 100
@@ -129,9 +129,7 @@ def _prepare(con: DuckDBPyConnection, keyer: Keyer) -> None:
             list(_erased(content)),
         )
     con.execute("CREATE OR REPLACE TEMP TABLE trail_stranger (contact_key UUID)")
-    strangers = [(key,) for key in _strangers(con, keyer)]
-    if strangers:
-        con.executemany("INSERT INTO trail_stranger VALUES (?)", strangers)
+    insert(con, "trail_stranger", [(key,) for key in _strangers(con, keyer)])
 
 
 def _erased(content: Any) -> Iterator[tuple[int, int]]:

@@ -29,7 +29,7 @@ from optout.rules.countries import country_code
 from optout.rules.regimes import Reading, Regimes, Rule, builtin_regimes
 from optout.rules.resolution import DEFAULT_WINDOW
 from optout.warehouse.coverage import Coverage, coverage
-from optout.warehouse.script import run
+from optout.warehouse.script import insert, run
 
 if TYPE_CHECKING:
     from optout.settings import Settings
@@ -40,8 +40,6 @@ _WORK_TABLES = (
     "date", "deadline", "out", "target", "record", "state", "read", "seen", "bound", "told", "send",
     "violation", "found",
 )  # fmt: skip
-
-_ROWS_A_STATEMENT = 500
 
 
 @dataclass(frozen=True)
@@ -133,14 +131,9 @@ def prepare(con: DuckDBPyConnection, policy: ClockPolicy) -> None:
 def fill(
     con: DuckDBPyConnection, name: str, columns: str, rows: Collection[tuple[object, ...]]
 ) -> None:
-    """A temporary table of these rows, many a statement: one by one takes a millisecond each."""
+    """A temporary table of these rows."""
     con.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
-    full = list(rows)
-    marks = f"({', '.join('?' * (columns.count(',') + 1))})"
-    for start in range(0, len(full), _ROWS_A_STATEMENT):
-        batch = full[start : start + _ROWS_A_STATEMENT]
-        sql = f"INSERT INTO {name} VALUES {', '.join([marks] * len(batch))}"  # noqa: S608
-        con.execute(sql, [value for row in batch for value in row])
+    insert(con, name, rows)
 
 
 def today_in(zone: ZoneInfo, covered: Coverage) -> date:

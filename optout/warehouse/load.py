@@ -22,7 +22,7 @@ from optout.model import PERSONAL_SOURCES, Categories
 from optout.trail.chain import chained
 from optout.vendors.base import StreamMemory
 from optout.warehouse.connection import transaction
-from optout.warehouse.script import run
+from optout.warehouse.script import insert, run
 
 _KINDS = ("reading", "change", "mail_event", "campaign", "consent", "finding")
 _SNAPSHOT_LOADS = ("undo_system_night", "load_readings", "load_consents")
@@ -196,16 +196,13 @@ def _describe(
 ) -> None:
     """The manifests as rows, and which stream each part belongs to."""
     con.execute("CREATE OR REPLACE TEMP TABLE part_stream (part VARCHAR, stream VARCHAR)")
-    listed = [row for rows in parts.values() for row in rows]
-    if listed:
-        con.executemany("INSERT INTO part_stream VALUES (?, ?)", listed)
+    insert(con, "part_stream", [row for rows in parts.values() for row in rows])
     for m in manifests:
         row = _row(m, night)
         marks = ", ".join(f"${name}" for name in row)
         con.execute(f"INSERT INTO raw.manifest ({', '.join(row)}) VALUES ({marks})", row)  # noqa: S608
     owners = [(m.system, m.stream, p, o) for m in manifests for p, o in m.owners.items()]
-    if owners:
-        con.executemany("INSERT INTO raw.stream_owner VALUES (?, ?, ?, ?)", owners)
+    insert(con, "raw.stream_owner", owners)
 
 
 def _row(m: Manifest, night: date) -> dict[str, Any]:
