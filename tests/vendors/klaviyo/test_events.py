@@ -208,5 +208,5 @@ def test_an_answer_to_another_question_ends_the_read(
     twin.send(Mailing("m1", "Autumn", "promotional", AT), [address(1), address(2)])
     twin.click(address(1), "m1", AT + timedelta(hours=1))
     sandbox.faults.plant(Fault(FaultKind.REPEATED_PAGE, "klaviyo", "/events", times=None, nth=2))
-    with pytest.raises(UnexpectedAnswer, match="another metric|came empty"):
+    with pytest.raises(UnexpectedAnswer, match=r"another metric|came empty"):
         read(connect(), "events")
