@@ -45,9 +45,12 @@ survive: $(STAMP) ## The long loops in full.
 	@OPTOUT_SURVIVE=full $(RUN) -m pytest -v -n 3 --dist loadgroup --timeout 7200
 
 .PHONY: bench
-bench: $(STAMP) ## The benchmarks of docs/benchmarks.md; half an hour.
+bench: $(STAMP) ## The benchmarks of size and speed in docs/benchmarks.md; half an hour.
 	@$(RUN) -m benchmarks.reconcile 100_000 1_000_000 --others
 	@$(RUN) -m benchmarks.reconcile 10_000_000
+	@$(RUN) -m benchmarks.incremental 1_000_000 10_000_000
+	@$(RUN) -m benchmarks.extraction
+	@$(RUN) -m benchmarks.checks 1000000
 
 .PHONY: dev
 dev: $(STAMP) ## The Dagster UI on your optout.toml; without one, on the demo with its vendors.
