@@ -130,3 +130,15 @@ def test_a_daily_limit_ends_the_read_at_once(
     with pytest.raises(SourceError):
         read(connect(), "timeline")
     assert sandbox.requests["hubspot"] == 1
+
+
+def test_batches_that_come_back_empty_are_asked_for_again(
+    twin: HubSpotTwin, connect: Connect, sandbox: Sandbox
+) -> None:
+    """The same batch, empty each time it was asked for: a hundred people without a status."""
+    world(twin)
+    whole = read(connect(), "statuses")
+    sandbox.faults.plant(Fault(FaultKind.EMPTY, "hubspot", "/statuses/batch/read", times=4))
+    spoilt = read(connect(), "statuses")
+    assert spoilt.status == "complete"
+    assert set(spoilt.rows) == set(whole.rows)
