@@ -16,8 +16,6 @@ from dashboards.lists import FOLDER, STATUSES
 from dashboards.site import PAGES
 from optout.testing.browser import PHONE, Visit, axe
 
-pytestmark = pytest.mark.xdist_group("lived")
-"""One process reads the ninety nights, for all tests."""
 FEW = 2
 SMALL = replace(PLAN, people=30, campaign_size=15)
 LOST = {NIGHTS: STORY[89]}
