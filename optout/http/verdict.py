@@ -105,7 +105,7 @@ def _success(
     asked: Asked, answer: Answer, defect: str | None, options: HttpOptions
 ) -> Answer | SourceError:
     """A 2xx answer, unless it cannot be what the vendor meant."""
-    if defect is None and asked.method == "GET" and answer.status == 200 and not answer.body:
+    if defect is None and not answer.body and _wants_body(asked, answer.status):
         # Taken for "nothing there", a cut-off answer would look like an empty list.
         defect = "the answer is empty"
     if defect is None and answer.body:
@@ -114,6 +114,11 @@ def _success(
     if defect is not None:
         return asked.error(BrokenAnswer, defect, status=answer.status)
     return answer
+
+
+def _wants_body(asked: Asked, status: int) -> bool:
+    """Whether only an answer with a body says anything; who takes 204 takes silence, too."""
+    return (asked.method == "GET" and status == 200) or 204 not in asked.ok
 
 
 def _failure(asked: Asked, answer: Answer, options: HttpOptions, now: datetime) -> SourceError:

@@ -17,8 +17,6 @@ STATUSES = "/communication-preferences/v4/statuses/batch/read"
 WIDE = "/communication-preferences/v4/statuses/batch/unsubscribe-all/read"
 BATCH = 100
 """Addresses a batch; the vendor documents no bound, and refuses more than this elsewhere."""
-_TRIES = 3
-"""An answer without a body is a 200 that was lost on the way."""
 
 Found = dict[str, list[Mapping[str, Any]]]
 
@@ -71,10 +69,7 @@ class Asking:
 
     def _once(self, path: str, key: str, batch: Sequence[str]) -> Found:
         """What one request tells; an answer of another form tells nothing."""
-        for _ in range(_TRIES):
-            answer = self._http.post(path, {"inputs": list(batch)}, self._params, ok=(200, 207))
-            if answer.data is not None:
-                break
+        answer = self._http.post(path, {"inputs": list(batch)}, self._params, ok=(200, 207))
         data = answer.data
         if not isinstance(data, dict) or data.get("status") != "COMPLETE":
             return {}

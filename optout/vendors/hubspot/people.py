@@ -243,8 +243,7 @@ class People:
             "limit": limit, "after": "0",
         }  # fmt: skip
         request = f"POST {SEARCH}"
-        # An empty answer to a POST is no error to the HTTP layer; here it can only be a mishap.
-        data = self._http.post(SEARCH, body).data or self._http.post(SEARCH, body).data
+        data = self._http.post(SEARCH, body).data
         if not isinstance(data, dict) or type(data.get("total")) is not int:
             raise self._broken(request, "the search tells no total")
         return self._checked(data.get("results"), request), data["total"]
