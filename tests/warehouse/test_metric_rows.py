@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import duckdb
+import pytest
 
 from optout.warehouse.metric_rows import MetricRow, replace_figures
 from optout.warehouse.script import insert
@@ -39,3 +40,5 @@ def test_no_row_is_no_statement() -> None:
     """A table that does not have to be written must not be asked for."""
     with duckdb.connect() as con:
         insert(con, "there_is_none", [])
+        with pytest.raises(duckdb.CatalogException):
+            insert(con, "there_is_none", [("a row",)])
