@@ -49,7 +49,8 @@ class FaultKind(StrEnum):
     SLOW = "slow"
     """The answer takes `seconds`."""
     REPEATED_PAGE = "repeated_page"
-    """The previous page of this endpoint is served again instead of this one."""
+    """The previous page of this endpoint is served again instead of this one, whatever is asked.
+    One without rows is not: an empty answer to another question tells itself by nothing."""
     REPEATED_CURSOR = "repeated_cursor"
     """The link or cursor to the next page leads to this page again."""
     MISSING_PAGE = "missing_page"
@@ -244,7 +245,7 @@ def _replaced(fault: Fault, twin: Twin, body: bytes, previous: bytes | None) -> 
         return JSONResponse(spoil.error_body(twin.vendor, fault.status or 500), 200)
     if kind is FaultKind.EMPTY:
         return Response(b"", 200, media_type="application/json")
-    if kind is FaultKind.REPEATED_PAGE and previous is not None:
+    if kind is FaultKind.REPEATED_PAGE and previous is not None and spoil.has_rows(previous):
         return Response(previous, 200, media_type="application/json")
     return None
 

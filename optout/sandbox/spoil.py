@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 
 CONSENT_FIELD = {
@@ -67,6 +68,14 @@ def _rows(data: Any) -> list[Any] | None:
                 rows: list[Any] = data[name]
                 return rows
     return None
+
+
+def has_rows(body: bytes) -> bool:
+    """Whether an answer is anything but an empty page."""
+    try:
+        return _rows(orjson.loads(body)) != []
+    except orjson.JSONDecodeError:
+        return True
 
 
 def drop_rows(data: Any) -> bool:

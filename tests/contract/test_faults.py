@@ -141,6 +141,19 @@ def test_a_total_that_is_not_reached_makes_the_night_incomplete(
     assert any(m.is_snapshot and not m.is_complete for m in reading.manifests.values())
 
 
+@pytest.mark.parametrize("times", [1, None])
+def test_an_answer_to_another_question_is_not_taken(
+    vendor: str, times: int | None, seed: int, is_full: bool, read: Read, faultless: Faultless,
+    is_honest: IsHonest,
+) -> None:  # fmt: skip
+    """A cache that knows paths and not questions answers for bounces with what was delivered."""
+    everywhere = range(1, faultless(vendor).requests + 1)
+    drawn = Random(f"{seed} {vendor} {times}").sample(everywhere, 3)
+    for nth in everywhere if is_full else drawn:
+        reading = read(vendor, Fault(FaultKind.REPEATED_PAGE, vendor, nth=nth, times=times))
+        assert is_honest(vendor, reading), nth
+
+
 @pytest.mark.parametrize("kind", [FaultKind.MISSING_PAGE, FaultKind.DUPLICATE_PAGE])
 def test_nobody_vanishes_or_doubles_with_a_page(
     vendor: str, kind: FaultKind, seed: int, is_full: bool, read: Read, faultless: Faultless

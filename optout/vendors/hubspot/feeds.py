@@ -76,8 +76,8 @@ class Feed:
     ) -> Iterator[FeedPage]:
         """The pages from `end` back to `start` (milliseconds, both included).
 
-        Raises UnexpectedAnswer where a token comes again or an answer is not of the vendor's
-        form.
+        Raises UnexpectedAnswer where a token comes again, or an answer is not of the vendor's
+        form or not to what was asked.
         """
         walk = _Walk(end)
         while not walk.done:
@@ -108,6 +108,10 @@ class Feed:
             raise self._broken("the answer has no list, or does not say whether more follows")
         if any(type(item.get(self._stamp)) is not int for item in items):
             raise self._broken(f"a record without {self._stamp}")
+        kind = params.get("eventType")
+        if kind is not None and any(item.get("type", kind) != kind for item in items):
+            # What was delivered would count as bounced, and what was asked for as not there.
+            raise self._broken("an event of another type than asked")
         token = data.get("offset")
         if data["hasMore"] and (not isinstance(token, str) or not token):
             raise self._broken("more pages are told, but no token to ask for them")

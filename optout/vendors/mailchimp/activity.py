@@ -75,7 +75,7 @@ class ActivityReader:
             self._http,
             Call(f"/lists/{quote_segment(audience.list_id)}/members", params, MEMBERS),
             "members",
-            ("id", "email_address", "timestamp_opt", "last_changed"),
+            ("id", "email_address", "status", "timestamp_opt", "last_changed"),
             paging=self._paging,
         )
 
@@ -84,6 +84,8 @@ class ActivityReader:
         latest: dict[str, Json] = {}
         unexplained: set[int] = set()
         for page in members.walk():
+            if any(member.get("status") != "unsubscribed" for member in page):
+                raise Call(MEMBERS).broken(self._http, "a member of another status than asked")
             fresh = {str(m["id"]): m for m in page if not self._is_explained(audience, m)}
             unexplained.update(map(hash, fresh))
             latest |= fresh

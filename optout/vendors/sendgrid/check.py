@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from optout.vendors.base import Problem
 from optout.vendors.sendgrid.accounts import Accounts
 from optout.vendors.sendgrid.contacts import count_contacts
 from optout.vendors.sendgrid.groups import list_groups
-from optout.vendors.sendgrid.messages import find_log
+from optout.vendors.sendgrid.messages import Span, find_log
 from optout.vendors.sendgrid.rows import Account, Book
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ class Checker:
         if self._config.messages == "off":
             return
         try:
-            log = find_log(self._http, self._book, Account())
+            now = datetime.now(UTC)
+            lately = Span(now - timedelta(hours=1), now)
+            log = find_log(self._http, self._book, Account(), lately)
         except (PermissionMissing, NotFound):
             yield Problem(
                 f"{self._key}.messages",

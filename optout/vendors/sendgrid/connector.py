@@ -155,7 +155,7 @@ class SendGrid(Connector):
             return
         span = self._span(request)
         try:
-            logs = [find_log(self.http, self.book, each) for each in accounts]
+            logs = [find_log(self.http, self.book, each, span) for each in accounts]
         except (PermissionMissing, NotFound) as missing:
             if self.config.messages == "on":
                 raise

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from optout.errors import BrokenAnswer, NotFound, PermissionMissing, UnexpectedAnswer
@@ -26,6 +26,7 @@ from optout.vendors.sendgrid.steps import Result, Sink
 from optout.vendors.sendgrid.windows import CAP, SECOND, Window, windows
 
 WORKERS = 4
+_ROUNDING = timedelta(seconds=1)
 _LOGS, _LOG = "/v3/logs", "/v3/logs/{id}"
 _MESSAGES, _MESSAGE = "/v3/messages", "/v3/messages/{id}"
 
@@ -34,21 +35,31 @@ class MessageLog(ABC):
     """One of the two logs, asked for one account."""
 
     feed: str
+    request: str
     splits: tuple[str, ...]
     id_field: str
+    time_field: str
+    """What windows are about."""
 
     def __init__(self, http: HttpClient, book: Book, account: Account) -> None:
         self.http = http
         self.book = book
         self.account = account
 
-    @abstractmethod
-    def probe(self) -> None:
-        """Ask for one message, whichever; raises what the log answers to who may not."""
+    def search(self, window: Window, condition: str = "") -> list[dict[str, Any]]:
+        """The newest messages of a window, at most `CAP`. Raises BrokenAnswer where one is of
+        another time: an answer to another question would hide what was asked for."""
+        found = self._search(window, condition)
+        first, last = (datetime.fromtimestamp(each / SECOND, UTC) for each in window)
+        for each in found:
+            at = moment(each.get(self.time_field))
+            if at is not None and not first - _ROUNDING <= at <= last + _ROUNDING:
+                raise self._broken("a message of another time than asked")
+        return found
 
     @abstractmethod
-    def search(self, window: Window, condition: str = "") -> list[dict[str, Any]]:
-        """The newest messages of a window, at most `CAP`."""
+    def _search(self, window: Window, condition: str) -> list[dict[str, Any]]:
+        """What the vendor answers."""
 
     @abstractmethod
     def message(self, summary: Mapping[str, Any]) -> Message:
@@ -58,40 +69,38 @@ class MessageLog(ABC):
     def brief(self, summary: Mapping[str, Any]) -> Message:
         """What the search alone tells."""
 
-    def _list(self, data: Any, request: str) -> list[dict[str, Any]]:
+    def _list(self, data: Any) -> list[dict[str, Any]]:
         found = data.get("messages") if isinstance(data, dict) else None
         if isinstance(found, list) and all(isinstance(each, dict) for each in found):
             return found
         # Both logs always tell a list: anything else is an error that came as a success.
-        raise BrokenAnswer("no list of messages", system=self.http.system, request=request)
+        raise self._broken("no list of messages")
+
+    def _broken(self, why: str) -> BrokenAnswer:
+        return BrokenAnswer(why, system=self.http.system, request=self.request)
 
 
 class EmailLogs(MessageLog):
     """The Email Logs API: messages by the time at which they were made."""
 
     feed = "log"
+    request = f"POST {_LOGS}"
     id_field = "sg_message_id"
+    time_field = "sg_message_id_created_at"
     splits = tuple(
         f"status IN ('{word}')"
         for word in ("processed", "delivered", "deferred", "dropped", "bounced", "blocked")
     )
 
-    def probe(self) -> None:
-        """The newest message: a query is not required."""
-        self._search({"limit": 1})
-
-    def search(self, window: Window, condition: str = "") -> list[dict[str, Any]]:
-        """The newest messages that were made in the window."""
+    def _search(self, window: Window, condition: str) -> list[dict[str, Any]]:
+        """Messages that were made in the window. Subusers are named by number here, not by the
+        header."""
         start, end = (_stamp(each) for each in window)
-        name = "sg_message_id_created_at"
-        query = f"{name} >= {start} AND {name} < {end}"
-        return self._search({"query": _and(query, condition), "limit": CAP})
-
-    def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """Subusers are named by number here, not by the header."""
+        query = f"{self.time_field} >= {start} AND {self.time_field} < {end}"
+        body: dict[str, Any] = {"query": _and(query, condition), "limit": CAP}
         if self.account.number:
             body["subusers"] = [self.account.number]
-        return self._list(self.http.post(_LOGS, body).data, f"POST {_LOGS}")
+        return self._list(self.http.post(_LOGS, body).data)
 
     def message(self, summary: Mapping[str, Any]) -> Message:
         """The message with its events (at most the hundred newest)."""
@@ -125,23 +134,18 @@ class EmailActivity(MessageLog):
     """The Email Activity API: messages by the time of their last event."""
 
     feed = "activity"
+    request = f"GET {_MESSAGES}"
     id_field = "msg_id"
+    time_field = "last_event_time"
     splits = tuple(f'status="{word}"' for word in ("processed", "delivered", "not_delivered"))
 
-    def probe(self) -> None:
-        """One delivered message: a query is required."""
-        self._search('status="delivered"', 1)
-
-    def search(self, window: Window, condition: str = "") -> list[dict[str, Any]]:
-        """The messages to which something happened in the window. Both ends of the vendor's
-        BETWEEN belong to it: neighbours share a second, and no fraction falls between them."""
+    def _search(self, window: Window, condition: str) -> list[dict[str, Any]]:
+        """Messages to which something happened in the window. Both ends of the vendor's BETWEEN
+        belong to it: neighbours share a second, and no fraction falls between them."""
         start, end = (_stamp(each) for each in window)
-        return self._search(_and(f"last_event_time BETWEEN {start} AND {end}", condition), CAP)
-
-    def _search(self, query: str, limit: int) -> list[dict[str, Any]]:
-        params = {"query": query, "limit": limit}
-        answer = self.http.get(_MESSAGES, params, headers=self.account.headers)
-        return self._list(answer.data, f"GET {_MESSAGES}")
+        query = _and(f"{self.time_field} BETWEEN {start} AND {end}", condition)
+        params = {"query": query, "limit": CAP}
+        return self._list(self.http.get(_MESSAGES, params, headers=self.account.headers).data)
 
     def message(self, summary: Mapping[str, Any]) -> Message:
         """The message with its events, which have no ids of their own here."""
@@ -181,14 +185,17 @@ class Span:
         return start * SECOND, (end + 1) * SECOND
 
 
-def find_log(http: HttpClient, book: Book, account: Account) -> MessageLog:
-    """The log that the account has; raises PermissionMissing or NotFound if it has neither."""
+def find_log(http: HttpClient, book: Book, account: Account, span: Span) -> MessageLog:
+    """The log that the account has; raises PermissionMissing or NotFound if it has neither.
+
+    Asked as the reading of the span begins: an answer that is served twice is then the right one.
+    """
     logs = EmailLogs(http, book, account)
     try:
-        logs.probe()
+        logs.search(span.window())
     except (PermissionMissing, NotFound):
         activity = EmailActivity(http, book, account)
-        activity.probe()
+        activity.search(span.window())
         return activity
     return logs
 

@@ -207,7 +207,8 @@ class ZendeskSell(Connector):
             raise _NotOffered('the Firehose is switched off (firehose = "off")')
         positions = {**(request.state.get("positions") or {}), **(out.cursor or {})}
         why = "this plan or token has no Firehose: changes are known from history and comparing"
-        ask = partial(self.api.events, "contacts", "top", 1)
+        # Asked as the first read is: an answer that is served twice is then the right one.
+        ask = partial(self.api.events, "contacts", TAIL)
         self._offered(self.config.firehose, why, ask)
         expired = []
         for store in STORES:
