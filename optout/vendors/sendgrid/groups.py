@@ -55,6 +55,9 @@ def read_groups(http: HttpClient, book: Book, account: Account, sink: Sink) -> R
             result.why.append(f"{account.title}: {why}")
     result.total = result.read
     dates = _dates(http, account, frozenset(mapped))
+    if dates is not None and any((g, e) not in dates for g in mapped for e in members[g]):
+        # The list proves no end: a page that came empty would leave everybody behind it undated.
+        dates |= _dates(http, account, frozenset(mapped)) or {}
     if dates is None:
         result.notes.append(f"{account.title}: the suppressions of groups have no dates")
     for group, email in dates or {}:

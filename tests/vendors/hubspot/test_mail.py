@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
+from optout.errors import UnexpectedAnswer
 from optout.records import Campaign, MailEvent
 from optout.sandbox.acts import Mailing
+from optout.sandbox.faults import Fault, FaultKind
 from optout.sandbox.hubspot.twin import HubSpotTwin
+from optout.sandbox.server import Sandbox
 from optout.testing.hubspot import ADA, CUTOFF, PROMOTIONAL, Connect, at, read
 
 
@@ -67,3 +72,14 @@ def test_emails_tell_sender_and_duties(twin: HubSpotTwin, connect: Connect) -> N
     assert bad.has_postal_address is False
     twin.portal.by_mailing["m2"].shown |= {"emailTemplateMode": "DRAG_AND_DROP"}
     assert [c.has_unsubscribe for c in read(connect(), "emails").of(Campaign)] == [True, False]
+
+
+def test_an_answer_to_another_question_ends_the_read(
+    twin: HubSpotTwin, connect: Connect, sandbox: Sandbox
+) -> None:
+    """A cache on the way that gives what was delivered for what bounced."""
+    twin.send(Mailing("m1", "Autumn", "promotional", at(days=1)), [ADA, "bob@example.org"])
+    twin.bounce("bob@example.org", "m1", at(days=2))
+    sandbox.faults.plant(Fault(FaultKind.REPEATED_PAGE, "hubspot", "/v1/events", nth=2))
+    with pytest.raises(UnexpectedAnswer, match="another type"):
+        read(connect(), "email_events")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
+from optout.errors import BrokenAnswer
 from optout.model import Source
 from optout.records import Change, MailEvent
 from optout.sandbox.acts import Mailing
@@ -157,3 +160,15 @@ def test_clicks_and_complaints_are_dated_events(world: World) -> None:
     without = world.connector(engagement=False)
     names = [stream.name for stream in without.streams(without.config)]
     assert "clicks" not in names
+
+
+def test_members_of_another_status_than_asked_end_the_read(world: World) -> None:
+    """A cache that knows paths only would give whom it gave before, and nobody would be dated."""
+    busy(world)
+    world.join("dee@example.org")
+    connector = world.connector()
+    fault = Fault(FaultKind.REPEATED_PAGE, "mailchimp", "/members", nth=2, times=None)
+    world.sandbox.faults.plant(fault)
+    connector.http.get(f"/lists/{world.shop.id}/members", {"status": "subscribed"})
+    with pytest.raises(BrokenAnswer, match="another status"):
+        world.read("activity", connector=connector)

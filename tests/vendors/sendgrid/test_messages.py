@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from optout.errors import PermissionMissing
+from optout.errors import BrokenAnswer, PermissionMissing
 from optout.http.client import HttpClient
 from optout.http.retry import RetryPolicy
 from optout.model import Categories, Source
 from optout.records import Change, Finding, MailEvent
 from optout.sandbox.acts import Act, Mailing
+from optout.sandbox.faults import Fault, FaultKind
 from optout.sandbox.sendgrid.door import Refusal
 from optout.sandbox.sendgrid.twin import SendGridTwin
 from optout.sandbox.server import Sandbox
@@ -266,3 +267,25 @@ def test_a_temporary_block_is_no_bounce(twin: SendGridTwin, sandbox: Sandbox) ->
     [message] = twin.main.messages.values()
     twin.event(message, "bounce", AT, type="blocked", reason="try later")
     assert "bounced" not in {row.kind for row in read(sandbox).of(MailEvent)}
+
+
+@pytest.mark.parametrize("log", ["logs", "activity"])
+def test_messages_of_another_time_than_asked_end_the_read(
+    twin: SendGridTwin, sandbox: Sandbox, log: str
+) -> None:
+    """A cache that knows paths only would give one window's messages for all."""
+    twin.logs_on, twin.activity_on = log == "logs", log == "activity"
+    send(twin, 60, seconds=40)
+    path = "/v3/logs" if log == "logs" else "/v3/messages"
+    sandbox.faults.plant(Fault(FaultKind.REPEATED_PAGE, "sendgrid", path, nth=3))
+    with pytest.raises(BrokenAnswer, match="another time"):
+        read(sandbox)
+
+
+def test_the_first_question_is_the_one_that_finds_the_log(
+    twin: SendGridTwin, sandbox: Sandbox
+) -> None:
+    """A probe of its own could be given once more, as if nothing else had been sent."""
+    people = send(twin, CAP - 1, seconds=4)
+    sandbox.faults.plant(Fault(FaultKind.REPEATED_PAGE, "sendgrid", "/v3/logs", nth=2))
+    assert set(sent_to(read(sandbox))) == people

@@ -175,3 +175,10 @@ def test_only_campaigns_that_are_new_are_read_again(bench: Bench) -> None:
     assert len(bench.read("campaigns", since=MAILING.sent_at).of(Campaign)) == 1
     later = MAILING.sent_at + timedelta(seconds=1)
     assert bench.read("campaigns", since=later).of(Campaign) == []
+
+
+def test_dates_that_came_empty_are_asked_for_again(bench: Bench) -> None:
+    """That list proves no end: one lost page, and nobody could say who opted out when."""
+    bench.twin.opt_out("p1@example.org", "promotional", link())
+    bench.sandbox.faults.plant(Fault(FaultKind.MISSING_PAGE, "sendgrid", "/v3/asm/suppressions"))
+    assert [change.occurred_at for change in bench.read("groups").of(Change)] == [AT]

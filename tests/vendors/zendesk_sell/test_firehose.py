@@ -146,3 +146,11 @@ def test_no_firehose_on_the_plan_is_said(hub: Hub) -> None:
     assert hose(hub, firehose="off").status == "skipped"
     with pytest.raises(PermissionMissing):
         hose(hub, firehose="on")
+
+
+def test_an_answer_that_is_served_twice_hides_no_event(hub: Hub) -> None:
+    """The question whether there is a Firehose is the first that the read asks anyway."""
+    changes_of_many(hub, 3)
+    path = "/v3/contacts/stream"
+    hub.sandbox.faults.plant(Fault(FaultKind.REPEATED_PAGE, "zendesk_sell", path, nth=2))
+    assert len(hose(hub).of(Change)) == 3
