@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from optout.errors import BrokenAnswer
+from optout.errors import UnexpectedAnswer
 from optout.model import Source
 from optout.records import Change, MailEvent
 from optout.sandbox.acts import Mailing
@@ -170,5 +170,5 @@ def test_members_of_another_status_than_asked_end_the_read(world: World) -> None
     fault = Fault(FaultKind.REPEATED_PAGE, "mailchimp", "/members", nth=2, times=None)
     world.sandbox.faults.plant(fault)
     connector.http.get(f"/lists/{world.shop.id}/members", {"status": "subscribed"})
-    with pytest.raises(BrokenAnswer, match="another status"):
+    with pytest.raises(UnexpectedAnswer, match="another status"):
         world.read("activity", connector=connector)
