@@ -24,8 +24,8 @@ import duckdb
 from requests.adapters import HTTPAdapter
 
 KILL, TEAR, FULL, READ_ONLY = "kill", "tear", "full", "read-only"
-"""SIGKILL; SIGKILL in the middle of writing a file; from here on, no space on the device, or a
-device that cannot be written."""
+"""SIGKILL; SIGKILL in the middle of writing what is not on disk yet; from here on, no
+space on the device, or a device that cannot be written."""
 _ERRORS = {FULL: ENOSPC, READ_ONLY: EROFS}
 _FILE_EVENTS = {
     "open": "open",
@@ -51,6 +51,8 @@ class Fuse:
         self._how = how
         self._notes = None if notes is None else notes.open("w", buffering=1, encoding="utf-8")
         self._lock = Lock()
+        self._lasting: dict[tuple[int, int], int] = {}
+        """Device and number of a file → the bytes of it that a crash leaves alone."""
         self.count = 0
 
     def install(self) -> None:
@@ -88,7 +90,9 @@ class Fuse:
                     raise OSError(_ERRORS[self._how], os.strerror(_ERRORS[self._how]))
                 return
             if self._how == TEAR and descriptor is not None:
-                os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+                file = os.fstat(descriptor)
+                kept = min(self._lasting.get(_file(file), 0), file.st_size)
+                os.ftruncate(descriptor, kept + (file.st_size - kept) // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
@@ -97,8 +101,11 @@ class Fuse:
             return
         if not str(args[0]).startswith(self._folder):
             return
-        if name == "open" and not (isinstance(args[2], int) and args[2] & _WRITES):
-            return
+        if name == "open":
+            if not (isinstance(args[2], int) and args[2] & _WRITES):
+                return
+            if Path(args[0]).exists():
+                self._lasts(Path(args[0]).stat())
         self.call(f"{name} {Path(args[0]).name}")
 
     def _through(self, fsync: Callable[[Any], None]) -> Callable[[int], None]:
@@ -106,8 +113,13 @@ class Fuse:
             is_file = not os.path.isdir(f"/proc/self/fd/{descriptor}")  # noqa: PTH112
             self.call("fsync" if is_file else "fsync folder", descriptor if is_file else None)
             fsync(descriptor)
+            if is_file:
+                self._lasts(os.fstat(descriptor))
 
         return watched
+
+    def _lasts(self, file: os.stat_result) -> None:
+        self._lasting[_file(file)] = file.st_size
 
     def _asked(self, send: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **options: Any) -> Any:
@@ -117,6 +129,10 @@ class Fuse:
             return answer
 
         return watched
+
+
+def _file(file: os.stat_result) -> tuple[int, int]:
+    return file.st_dev, file.st_ino
 
 
 class _Watched:

@@ -10,8 +10,8 @@ import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def outcome(bench: Bench) -> dict[str, Any]:
         for name, rows in (published or {}).items()
         if name != "core.chain_head"
     }
-    found["alerts"] = sorted(_told(line) for line in _lines(project.data_dir / "alerts.jsonl"))
+    found["alerts"] = sorted(_whole(_lines(project.data_dir / "alerts.jsonl")))
     found["remains"] = sorted(
         str(path.relative_to(project.data_dir))
         for path in project.data_dir.rglob("*")
@@ -134,13 +134,11 @@ def _lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines() if path.exists() else []
 
 
-def _told(line: bytes) -> str:
-    """A notice without the run that told it."""
-    try:
-        told = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return "a torn line, ended by the next one"
-    return repr(sorted(told.items()))
+def _whole(lines: list[bytes]) -> Iterator[str]:
+    """The notices; a line that was torn is ended by the next one, and its notice told again."""
+    for line in lines:
+        with suppress(orjson.JSONDecodeError):
+            yield repr(sorted(orjson.loads(line).items()))
 
 
 def _silent(line: str) -> None:
