@@ -55,7 +55,7 @@ class Project:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The one database that is written."""
-        return Warehouse(self.data_dir)
+        return Warehouse(self.data_dir, memory_limit=self.settings.engine.memory)
 
     @cached_property
     def engine(self) -> Engine:

@@ -1,12 +1,16 @@
-"""`[engine]` of optout.toml: where the reconcile statements run (docs/deployment.md)."""
+"""`[engine]` of optout.toml: how much memory a night may take, and where the reconcile statements
+run (docs/deployment.md)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_SIZE = re.compile(r"[1-9]\d*(\.\d+)? ?[MGT]i?B")
 
 
 class EngineTable(BaseModel):
@@ -15,6 +19,9 @@ class EngineTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["duckdb", "spark"] = "duckdb"
+    memory: str | None = None
+    """What DuckDB may hold at once, as `4GB`; the rest it writes beside its file and reads again.
+    None: DuckDB's own bound, four fifths of the machine's memory."""
     master: str = "local[*]"
     """Spark: the cluster's address as Spark writes it."""
     folder: Path | None = None
@@ -22,6 +29,13 @@ class EngineTable(BaseModel):
     to reach it under this very path; None: `engine` in the data folder."""
     options: Mapping[str, str] = Field(default_factory=dict)
     """Spark: further settings by their own names. No secret belongs here."""
+
+    @field_validator("memory")
+    @classmethod
+    def _size(cls, value: str | None) -> str | None:
+        if value is not None and not _SIZE.fullmatch(value):
+            raise ValueError(f"'{value}' is no size: write it as 4GB or 800MB")
+        return value
 
     @field_validator("folder")
     @classmethod

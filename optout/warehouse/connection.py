@@ -155,10 +155,16 @@ def _bytes(size: str) -> float:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Raise in words what DuckDB says of its file: full disk, damage. Its other errors pass, as
-    they are errors of ours."""
+    """Raise in words what DuckDB says of its file and of memory: full disk, damage, too little.
+    Its other errors pass, as they are errors of ours."""
     try:
         yield
+    except duckdb.OutOfMemoryException:
+        raise StorageError(
+            "the night needs more memory than DuckDB may take",
+            mend="Raise engine.memory in optout.toml, or use a larger machine, and run the night "
+            "again: what was read is kept",
+        ) from None
     except duckdb.Error as error:
         if isinstance(error, _OF_THE_FILE) or _FULL.search(str(error)) or _is_damage(error):
             raise _told(error, path) from None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 import pytest
 
+from optout.errors import StorageError
+from optout.policy.engine import EngineTable
 from optout.testing import facts
-from optout.warehouse.connection import bounded, transaction
+from optout.warehouse.connection import Warehouse, bounded, transaction
 
 
 @pytest.fixture
@@ -52,3 +56,13 @@ def test_every_thread_has_room_to_work(con):
     con.execute("SET threads = 8")
     with bounded(con, 300):
         assert limit(con) == "732.4 MiB"
+
+
+def test_a_night_that_needs_more_than_it_may_have_is_told_what_to_change(tmp_path: Path):
+    """An error of the database would send people to restore a back-up that helps nothing."""
+    warehouse = Warehouse(tmp_path, memory_limit=EngineTable(memory="100MB").memory)
+    with pytest.raises(StorageError, match=r"engine\.memory"), warehouse.writer() as con:
+        assert limit(con) == "95.3 MiB"
+        con.execute("SELECT length(list(repeat('x', 1_000_000) || range)) FROM range(1_000)")
+    with warehouse.reader() as con:
+        assert con.execute("SELECT count(*) FROM schema_version").fetchone() != (0,)
