@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +31,8 @@ from optout.http.retry import told_wait
 T = TypeVar("T")
 
 _BOM = b"\xef\xbb\xbf"
+_HALF = re.compile(r"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
+"""Half of a pair that makes one character, as vendors leave it where they cut a text."""
 
 _CLIENT_ERRORS: Mapping[int, tuple[type[SourceError], str, str]] = {
     401: (
@@ -166,10 +170,29 @@ def _parse(headers: Mapping[str, str], body: bytes) -> tuple[Any, str | None]:
     kind = headers.get("Content-Type", "").split(";")[0].strip().lower()
     if "html" in kind or "xml" in kind:
         return None, f"not JSON but {kind}"
+    body = body.removeprefix(_BOM)
     try:
-        data = orjson.loads(body.removeprefix(_BOM))
+        data = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return None, "cut off, or not JSON"
+        try:
+            data = _leniently(body)
+        except (ValueError, RecursionError):
+            return None, "cut off, or not JSON"
     if not isinstance(data, (dict, list)):
         return None, "neither an object nor an array"
     return data, None
+
+
+def _leniently(body: bytes) -> Any:
+    """An answer that is whole but has characters which JSON does not know: halves of a pair, bytes
+    of another encoding, bare control characters. One such name would keep a system from ever being
+    read completely. Each becomes U+FFFD; raises ValueError where anything else is wrong."""
+    text = _HALF.sub(r"\\ufffd", body.decode("utf-8", "replace"))
+    return json.loads(text, strict=False, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number

@@ -51,6 +51,38 @@ def test_a_broken_transfer_is_asked_again_and_never_read(
     assert connect().get("/x").data == {"ok": True}
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (rb'{"name": "Zo\ud83d", "n": 1.5}', "Zo\ufffd"),
+        (rb'{"name": "\ude00e", "n": 1.5}', "\ufffde"),
+        (rb'{"name": "\ud83d\ud83d\ude00", "n": 1.5}', "\ufffd\U0001f600"),
+        (b'{"name": "Zo\xe9", "n": 1.5}', "Zo\ufffd"),
+        (b'{"name": "Zo\n\x01", "n": 1.5}', "Zo\n\x01"),
+    ],
+)
+def test_one_odd_character_does_not_keep_a_system_from_being_read(
+    vendor: Any, connect: Connect, body: bytes, said: str
+) -> None:
+    """A name that was cut in the middle of a character would make every night incomplete."""
+    vendor.script.append(vendor.reply(200, body=body))
+    assert connect(retry=ONCE).get("/x").data == {"name": said, "n": 1.5}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"n": NaN}', b'{"n": 1e400}', b'{"n": -Infinity}', b"[" * 2000 + b"]" * 2000,
+     rb'{"name": "Zo\ud83d', b'{"name": "\xe9"', rb'{"name": "\ud83d"} {"more": 1}'],
+)  # fmt: skip
+def test_what_is_wrong_otherwise_is_broken_all_the_same(
+    vendor: Any, connect: Connect, body: bytes
+) -> None:
+    """Leniency about characters must not read half an answer, or a number that is none."""
+    vendor.script.append(vendor.reply(200, body=body))
+    with pytest.raises(errors.BrokenAnswer):
+        connect(retry=ONCE).get("/x")
+
+
 def test_a_gzip_answer_is_unpacked_and_a_cut_one_is_broken(vendor: Any, connect: Connect) -> None:
     """zlib gives out what it has: a cut stream must not pass for a shorter list."""
     packed = gzip.compress(orjson.dumps(MANY))
