@@ -124,10 +124,12 @@ class Facts:
         return self._tables.issuperset(tables)
 
     def rows(self, name: str, **values: Any) -> list[Row]:
-        """The rows of `sql/alert_<name>.sql`; `$night` is bound to this night."""
+        """The rows of `sql/alert_<name>.sql`; `$night` is bound to this night, `$systems` to those
+        that are configured."""
         asked = (name, *sorted(values.items()))
         if asked not in self._asked:
-            found = query(self.con, f"alert_{name}", night=self.night, **values)
+            bound = {"night": self.night, "systems": list(self.systems), **values}
+            found = query(self.con, f"alert_{name}", **bound)
             columns = [column[0] for column in self.con.description or ()]
             self._asked[asked] = [dict(zip(columns, row, strict=True)) for row in found]
         return [dict(row) for row in self._asked[asked]]

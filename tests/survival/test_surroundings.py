@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from optout import nightly
+from optout.alerts.state import AlertState
 from optout.errors import ConfigurationError, LockedError, UsageError, WarehouseError
 from optout.lock import run_lock
 from optout.project import Project
@@ -152,14 +153,27 @@ def run(project: Project) -> None:
     whole_night(project.settings.file, project.now, project.environ)
 
 
+def alarms_of(project: Project, system: str) -> set[str]:
+    """The rules that have an alert open on what is shown by one system."""
+    with AlertState(project.data_dir) as state:
+        return {
+            alert.key.rule
+            for alert in state.alerts(only_open=True)
+            if system in (alert.key.target, *alert.facts.systems[-1:])
+            or (alert.key.rule == "lost_opt_out" and alert.key.source == system)
+        }
+
+
 _TABLE = r'\[\[esp\]\]\nname = "sendgrid".*?(?=\n\[\[esp\]\])'
 
 
 def test_a_system_that_was_removed_is_judged_no_more_and_keeps_its_past(copy: Project) -> None:
     """A company leaves a provider: its open drift must neither alarm for ever nor be erased."""
     before = known(copy)
+    assert alarms_of(copy, "sendgrid") >= {"unhonoured_opt_out"}
     changed = rewritten(copy, _TABLE, "")
     run(changed)
+    assert alarms_of(changed, "sendgrid") == set()
     after = known(changed)
     seen = {row for row in before["core.observation"] if "'sendgrid'" in row}
     assert seen

@@ -9,6 +9,6 @@ SELECT
     min(o.occurred_at)::DATE AS since,
     mode(o.strict_rule) AS strict_rule
 FROM audit.opt_out AS o, unnest(string_split(o.open_systems, ',')) AS s (system)
-WHERE o.is_open AND o.strict_deadline <= $until
+WHERE o.is_open AND o.strict_deadline <= $until AND list_contains($systems, s.system)
 GROUP BY ALL
 ORDER BY known_in, s.system, deadline;

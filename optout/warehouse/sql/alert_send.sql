@@ -1,5 +1,5 @@
 -- Sends after an opt-out, found within two months, by who mailed; `is_unmended`: that person would
--- still be mailed there.
+-- still be mailed there, if we mail from there any more.
 SELECT
     v.system,
     v.opted_out_in AS known_in,
@@ -10,7 +10,7 @@ SELECT
     v.campaign_id,
     v.strict_deadline AS deadline,
     v.contact_key::VARCHAR AS person,
-    EXISTS (
+    list_contains($systems, v.system) AND EXISTS (
         SELECT 1 FROM audit.drift AS d
         WHERE d.class = 'unhonoured_opt_out' AND d.closed_night IS NULL AND d.system = v.system
           AND d.contact_key = v.contact_key

@@ -6,6 +6,7 @@ WITH open_or_mended AS (
     SELECT row_number() OVER () AS id, d.*
     FROM audit.drift AS d
     WHERE d.class = 'unhonoured_opt_out' AND (d.closed_night IS NULL OR d.closed_night = $night)
+      AND list_contains($systems, d.system)
 ),
 act AS (
     SELECT
