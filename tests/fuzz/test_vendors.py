@@ -20,8 +20,9 @@ NULL_IS_A_WORD = frozenset({"zendesk_sell"})
 UNSET = {"hubspot": {"hs_email_optout = ''", "hs_email_optout = None"}}
 """How a property is told that was never set, or cleared: no opt-out, whatever stood there."""
 
-NO_ADDRESS_IS_A_WORD = frozenset({"klaviyo"})
-"""Where somebody without an address is known by telephone only: nobody whom mail could reach."""
+NO_ADDRESS_IS_A_WORD = frozenset({"klaviyo", "zendesk_sell"})
+"""Where somebody without an address is known by telephone only: nobody whom mail could reach, and
+nothing is said of them unless they opted out."""
 
 
 @pytest.fixture(params=sorted(VENDORS))
