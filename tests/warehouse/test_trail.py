@@ -314,6 +314,16 @@ def test_an_esp_change_that_only_comparing_knows_is_a_gap() -> None:
     assert t.judge() == [("change_without_entry", "news", None)]
 
 
+def test_an_opt_out_in_a_store_that_is_new_to_the_person_is_a_change() -> None:
+    """A suppression list beside the member record: neither record ever changed, the person did."""
+    t = Trail()
+    esp(t, {"ins": NEWS})
+    beside = {"store": "suppressed", "outs": NEWS, "category_outs": NEWS}
+    later = {"valid_from": read_at(2), "night_from": NIGHTS[1]}
+    store(t.con, "core.observation", [reading(ESP, 1, **later, **beside)])
+    assert t.judge() == [("change_without_entry", "news", None)]
+
+
 @pytest.mark.parametrize("category", ["news", None], ids=["of the category", "of everything"])
 def test_an_esp_event_explains_what_two_nights_show(category: str | None) -> None:
     """An unsubscribe from everything closes each list."""

@@ -1,5 +1,14 @@
 -- What two nights show to have changed of a person in an ESP, whichever of its stores said so:
--- an opt-out that is held, or not any more, and a yes where there was nothing.
+-- an opt-out that is held, or not any more, and a yes where there was nothing. Whose records have
+-- all been as they are since the system's first night is left out: nothing changed.
+CREATE OR REPLACE TEMP TABLE trail_esp_moved AS
+SELECT DISTINCT o.system, o.contact_key
+FROM core.observation AS o
+JOIN trail_system AS s ON s.system = o.system AND NOT s.is_hub
+JOIN (SELECT system, min(night_from) AS night FROM core.observation GROUP BY system) AS f
+    ON f.system = o.system
+WHERE o.contact_key IS NOT NULL AND (o.night_to IS NOT NULL OR o.night_from > f.night);
+
 CREATE OR REPLACE TEMP TABLE trail_esp_step AS
 SELECT system, contact_key, field, night, sum(outs) AS outs, sum(ins) AS ins, sum(records) AS records
 FROM (
@@ -15,14 +24,8 @@ FROM (
                       OR (o.weak_outs & o.seen_in & f.bit) <> 0 END AS is_out,
             f.category IS NOT NULL AND (o.ins & f.bit) <> 0 AS is_in
         FROM core.observation AS o
-        JOIN trail_system AS s ON s.system = o.system AND NOT s.is_hub
+        JOIN trail_esp_moved AS m ON m.system = o.system AND m.contact_key = o.contact_key
         CROSS JOIN trail_field AS f
-        WHERE o.contact_key IS NOT NULL
-          AND EXISTS (
-                SELECT 1 FROM core.observation AS later
-                WHERE later.system = o.system AND later.contact_key = o.contact_key
-                  AND (later.night_to IS NOT NULL OR later.night_from > o.night_from)
-          )
     ) AS h
 )
 WHERE night IS NOT NULL
