@@ -50,7 +50,8 @@ def normalise(address: str, folding: Folding | None = None) -> str:
         text = unicodedata.normalize("NFC", address.strip()).lower()
         text = unicodedata.normalize("NFC", text)
     local, at, domain = text.rpartition("@")
-    if not at or not local or not domain or _BLANK.search(text):
+    # U+FFFD stands for a character that got lost: two people could become one.
+    if not at or not local or not domain or _BLANK.search(text) or "\ufffd" in text:
         raise BadAddress("not an e-mail address")
     if not domain.isascii():
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,8 +30,6 @@ from optout.http.retry import told_wait
 T = TypeVar("T")
 
 _BOM = b"\xef\xbb\xbf"
-_HALF = re.compile(r"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
-"""Half of a pair that makes one character, as vendors leave it where they cut a text."""
 
 _CLIENT_ERRORS: Mapping[int, tuple[type[SourceError], str, str]] = {
     401: (
@@ -184,15 +181,9 @@ def _parse(headers: Mapping[str, str], body: bytes) -> tuple[Any, str | None]:
 
 
 def _leniently(body: bytes) -> Any:
-    """An answer that is whole but has characters which JSON does not know: halves of a pair, bytes
-    of another encoding, bare control characters. One such name would keep a system from ever being
-    read completely. Each becomes U+FFFD; raises ValueError where anything else is wrong."""
-    text = _HALF.sub(r"\\ufffd", body.decode("utf-8", "replace"))
-    return json.loads(text, strict=False, parse_constant=_finite, parse_float=_finite)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
+    """An answer that is whole but for text that JSON does not allow: bare control characters, and
+    halves of a pair that makes one character, as vendors leave them where they cut a name. One such
+    name would keep a system from ever being read completely. Halves become U+FFFD, with which no
+    address is valid; raises ValueError where anything else is wrong, other encodings included."""
+    text = json.dumps(json.loads(body.decode(), strict=False), ensure_ascii=False)
+    return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))

@@ -51,8 +51,8 @@ class Fuse:
         self._how = how
         self._notes = None if notes is None else notes.open("w", buffering=1, encoding="utf-8")
         self._lock = Lock()
-        self._lasting: dict[tuple[int, int], int] = {}
-        """Device and number of a file → the bytes of it that a crash leaves alone."""
+        self._lasting: dict[str, int] = {}
+        """File → the bytes of it that a crash leaves alone."""
         self.count = 0
 
     def install(self) -> None:
@@ -90,9 +90,9 @@ class Fuse:
                     raise OSError(_ERRORS[self._how], os.strerror(_ERRORS[self._how]))
                 return
             if self._how == TEAR and descriptor is not None:
-                file = os.fstat(descriptor)
-                kept = min(self._lasting.get(_file(file), 0), file.st_size)
-                os.ftruncate(descriptor, kept + (file.st_size - kept) // 2)
+                size = os.fstat(descriptor).st_size
+                kept = min(self._lasting.get(_file(descriptor), 0), size)
+                os.ftruncate(descriptor, kept + (size - kept) // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
@@ -101,12 +101,23 @@ class Fuse:
             return
         if not str(args[0]).startswith(self._folder):
             return
-        if name == "open":
-            if not (isinstance(args[2], int) and args[2] & _WRITES):
-                return
-            if Path(args[0]).exists():
-                self._lasts(Path(args[0]).stat())
+        if name == "open" and not (isinstance(args[2], int) and args[2] & _WRITES):
+            return
         self.call(f"{name} {Path(args[0]).name}")
+        self._follow(name, args)
+
+    def _follow(self, name: str, args: tuple[Any, ...]) -> None:
+        """Know what of a file was there before this process wrote to it."""
+        path = Path(os.path.realpath(args[0]))
+        if name == "open":
+            is_kept = path.exists() and not args[2] & os.O_TRUNC
+            self._lasting.setdefault(str(path), path.stat().st_size if is_kept else 0)
+            if not is_kept:
+                self._lasting[str(path)] = 0
+        elif name == "remove":
+            self._lasting.pop(str(path), None)
+        elif name == "rename":
+            self._lasting[os.path.realpath(args[1])] = self._lasting.pop(str(path), 0)
 
     def _through(self, fsync: Callable[[Any], None]) -> Callable[[int], None]:
         def watched(descriptor: int) -> None:
@@ -114,12 +125,9 @@ class Fuse:
             self.call("fsync" if is_file else "fsync folder", descriptor if is_file else None)
             fsync(descriptor)
             if is_file:
-                self._lasts(os.fstat(descriptor))
+                self._lasting[_file(descriptor)] = os.fstat(descriptor).st_size
 
         return watched
-
-    def _lasts(self, file: os.stat_result) -> None:
-        self._lasting[_file(file)] = file.st_size
 
     def _asked(self, send: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **options: Any) -> Any:
@@ -131,8 +139,8 @@ class Fuse:
         return watched
 
 
-def _file(file: os.stat_result) -> tuple[int, int]:
-    return file.st_dev, file.st_ino
+def _file(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
 class _Watched:

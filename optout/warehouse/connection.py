@@ -21,7 +21,11 @@ _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-_FULL = re.compile(r"no space left|file too large|quota exceeded|out of disk", re.I)
+_FULL = re.compile(
+    r"no space left|file too large|quota exceeded|out of disk|failed to offload|max_temp_directory",
+    re.I,
+)
+_MEMORY = re.compile(r"could not allocate|failed to allocate", re.I)
 _DENIED = re.compile(r"permission denied|read-only file system", re.I)
 _OF_THE_FILE = (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException)
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -47,8 +51,8 @@ class Warehouse:
             if is_new:
                 with storage(self.path):
                     self.path.chmod(0o600)
-            self._prepare(con)
             with explained(self.path):
+                self._prepare(con)
                 migrate(con)
                 yield con
         finally:
@@ -61,8 +65,8 @@ class Warehouse:
             raise WarehouseError("there is no warehouse yet", mend="Run `optout run` first")
         con = self._connect(read_only=True)
         try:
-            self._prepare(con)
             with explained(self.path):
+                self._prepare(con)
                 yield con
         finally:
             con.close()
@@ -159,14 +163,10 @@ def explained(path: Path) -> Iterator[None]:
     Its other errors pass, as they are errors of ours."""
     try:
         yield
-    except duckdb.OutOfMemoryException:
-        raise StorageError(
-            "the night needs more memory than DuckDB may take",
-            mend="Raise engine.memory in optout.toml, or use a larger machine, and run the night "
-            "again: what was read is kept",
-        ) from None
     except duckdb.Error as error:
-        if isinstance(error, _OF_THE_FILE) or _FULL.search(str(error)) or _is_damage(error):
+        known = isinstance(error, (*_OF_THE_FILE, duckdb.OutOfMemoryException))
+        text = str(error)
+        if known or _FULL.search(text) or _MEMORY.search(text) or _is_damage(error):
             raise _told(error, path) from None
         raise
 
@@ -187,6 +187,12 @@ def _told(error: duckdb.Error, path: Path) -> OptoutError:
         return StorageError(
             f"{path.name} cannot be used: it, or its folder, may not be written",
             mend="Give the data folder to the user that runs optout, on a disk that can be written",
+        )
+    if isinstance(error, duckdb.OutOfMemoryException) or _MEMORY.search(text):
+        return StorageError(
+            "the night needs more memory than DuckDB may take",
+            mend="Raise engine.memory in optout.toml, or use a larger machine, and run the night "
+            "again: what was read is kept",
         )
     # "block" is in the words for damage.
     if "set lock" in text:

@@ -24,7 +24,8 @@ GAPS = "trail_gaps"
 TARGET = "= 100 %"
 _WORK_TABLES = (
     "system", "field", "told", "dated", "unit", "pair", "version", "seen", "attached", "sight",
-    "aside", "esp_moved", "esp_step", "esp_word", "esp_night", "esp_seen", "before", "written", "place", "next",
+    "aside", "esp_moved", "esp_step", "esp_word", "esp_night", "esp_first", "esp_seen", "before",
+    "written", "place", "next",
     "phantom", "covered", "contradicted", "unread", "link", "broken", "lacking", "entry_unread",
     "stands_for",
     "history",

@@ -119,8 +119,8 @@ def test_the_engine_is_duckdb_unless_the_configuration_says_otherwise(tmp_path: 
     engine = load_settings(config).engine
     assert isinstance(build_engine(engine, tmp_path), DuckEngine)
     for wrong in ({"kind": "sparc"}, {"folder": Path("here")}, {"options": {"memory": "8g"}},
-                  {"memory": "8g"}):  # fmt: skip
-        with pytest.raises(ValueError, match=r"kind|absolute|begin with|4GB"):
+                  {"memory": "8g"}, {"memory": "9MB"}):  # fmt: skip
+        with pytest.raises(ValueError, match=r"kind|absolute|begin with|4GB|256MB"):
             EngineTable.model_validate({"kind": "spark"} | wrong)
 
 

@@ -57,7 +57,7 @@ def test_a_broken_transfer_is_asked_again_and_never_read(
         (rb'{"name": "Zo\ud83d", "n": 1.5}', "Zo\ufffd"),
         (rb'{"name": "\ude00e", "n": 1.5}', "\ufffde"),
         (rb'{"name": "\ud83d\ud83d\ude00", "n": 1.5}', "\ufffd\U0001f600"),
-        (b'{"name": "Zo\xe9", "n": 1.5}', "Zo\ufffd"),
+        (rb'{"name": "C:\\ud83d\ude00", "n": 1.5}', "C:\\ud83d\ufffd"),
         (b'{"name": "Zo\n\x01", "n": 1.5}', "Zo\n\x01"),
     ],
 )
@@ -72,7 +72,7 @@ def test_one_odd_character_does_not_keep_a_system_from_being_read(
 @pytest.mark.parametrize(
     "body",
     [b'{"n": NaN}', b'{"n": 1e400}', b'{"n": -Infinity}', b"[" * 2000 + b"]" * 2000,
-     rb'{"name": "Zo\ud83d', b'{"name": "\xe9"', rb'{"name": "\ud83d"} {"more": 1}'],
+     rb'{"name": "Zo\ud83d', b'{"name": "\xe9"}', rb'{"name": "\ud83d"} {"more": 1}'],
 )  # fmt: skip
 def test_what_is_wrong_otherwise_is_broken_all_the_same(
     vendor: Any, connect: Connect, body: bytes

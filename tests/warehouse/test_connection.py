@@ -8,7 +8,6 @@ import duckdb
 import pytest
 
 from optout.errors import StorageError
-from optout.policy.engine import EngineTable
 from optout.testing import facts
 from optout.warehouse.connection import Warehouse, bounded, transaction
 
@@ -60,9 +59,24 @@ def test_every_thread_has_room_to_work(con):
 
 def test_a_night_that_needs_more_than_it_may_have_is_told_what_to_change(tmp_path: Path):
     """An error of the database would send people to restore a back-up that helps nothing."""
-    warehouse = Warehouse(tmp_path, memory_limit=EngineTable(memory="100MB").memory)
+    warehouse = Warehouse(tmp_path, memory_limit="100MB")
     with pytest.raises(StorageError, match=r"engine\.memory"), warehouse.writer() as con:
         assert limit(con) == "95.3 MiB"
         con.execute("SELECT length(list(repeat('x', 1_000_000) || range)) FROM range(1_000)")
     with warehouse.reader() as con:
         assert con.execute("SELECT count(*) FROM schema_version").fetchone() != (0,)
+
+
+def test_a_commit_that_finds_no_memory_is_told_as_well(tmp_path: Path):
+    """It is another error of the database's."""
+    small = Warehouse(tmp_path, memory_limit="1MB")
+    with pytest.raises(StorageError, match=r"engine\.memory"), small.writer():
+        pass
+
+
+def test_a_disk_that_has_no_room_to_spill_is_not_told_as_memory(tmp_path: Path):
+    """More memory is not what a full disk lacks."""
+    small = Warehouse(tmp_path, memory_limit="60MB")
+    with pytest.raises(StorageError, match="no space left"), small.writer() as con:
+        con.execute("SET max_temp_directory_size = '1MB'")
+        con.execute("CREATE TEMP TABLE t AS SELECT md5(range::VARCHAR) AS a FROM range(3_000_000)")

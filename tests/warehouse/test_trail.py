@@ -319,9 +319,23 @@ def test_an_opt_out_in_a_store_that_is_new_to_the_person_is_a_change() -> None:
     t = Trail()
     esp(t, {"ins": NEWS})
     beside = {"store": "suppressed", "outs": NEWS, "category_outs": NEWS}
-    later = {"valid_from": read_at(2), "night_from": NIGHTS[1]}
-    store(t.con, "core.observation", [reading(ESP, 1, **later, **beside)])
+    later = {"valid_from": read_at(2), "night_from": NIGHTS[1], "seen_after": read_at(1)}
+    first = {"valid_from": read_at(1), "night_from": NIGHTS[0]}
+    rows = [reading(ESP, 2, **first, **beside), reading(ESP, 1, **later, **beside)]
+    store(t.con, "core.observation", rows)
     assert t.judge() == [("change_without_entry", "news", None)]
+
+
+@pytest.mark.parametrize("is_read_before", [True, False], ids=["a new store", "a first read"])
+def test_what_the_first_read_of_a_store_shows_is_no_change(is_read_before: bool) -> None:
+    """A list that is added to the configuration would be a gap for everybody on it."""
+    t = Trail()
+    esp(t, {"ins": NEWS})
+    beside = {"store": "suppressed", "outs": NEWS, "category_outs": NEWS}
+    seen = {"seen_after": read_at(1) if is_read_before else None}
+    later = {"valid_from": read_at(2), "night_from": NIGHTS[1], **seen, **beside}
+    store(t.con, "core.observation", [reading(ESP, 1, **later), reading(ESP, 2, **later)])
+    assert t.judge() == []
 
 
 @pytest.mark.parametrize("category", ["news", None], ids=["of the category", "of everything"])
@@ -332,6 +346,20 @@ def test_an_esp_event_explains_what_two_nights_show(category: str | None) -> Non
     t.tell("event", None, OUT, noon(2), 2, system=ESP, category=category)
     assert t.judge() == []
     assert t.units() == 1
+
+
+def test_what_happened_while_an_esp_could_not_be_read_is_explained_by_its_time() -> None:
+    """After nights in the dark each suppression would be a gap, although its stamp is there."""
+    t = Trail()
+    t.read(ESP, "records", 2, is_complete=False)
+    first = {"valid_from": read_at(1), "night_from": NIGHTS[0]}
+    later = {"valid_from": read_at(3), "night_from": NIGHTS[2], "seen_after": read_at(1)}
+    out = {"outs": NEWS, "category_outs": NEWS}
+    store(t.con, "core.observation", [
+        reading(ESP, 1, **first, night_to=NIGHTS[2], ins=NEWS), reading(ESP, 1, **later, **out),
+    ])  # fmt: skip
+    t.tell("stamp", None, OUT, noon(2), 3, system=ESP)
+    assert t.judge() == []
 
 
 def test_an_old_esp_stamp_explains_no_new_change() -> None:

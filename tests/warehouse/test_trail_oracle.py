@@ -95,6 +95,7 @@ def versions(rng: Random, person: int, name: str) -> list[Row]:
                 ESP, person, store=name, record_id=f"{name}{person}", outs=outs, category_outs=outs,
                 ins=rng.randrange(4) & ~outs, global_out=rng.random() < 0.2,
                 valid_from=read_at(start), night_from=night_at(start),
+                seen_after=read_at(start - 1) if start > 1 else None,
                 night_to=None if end > NIGHTS else night_at(end),
             ))  # fmt: skip
     return rows
@@ -118,6 +119,10 @@ def test_every_change_that_two_nights_of_an_esp_show_is_found(seed: int, is_full
         world(con, [], has_feed=False)
         for number in range(1, NIGHTS + 1):
             _read(con, "records", number, read_at(number), ESP)
+        # No store is new: what the first read of one shows is no change.
+        first = {"valid_from": read_at(1), "night_from": night_at(1)}
+        known = [reading(ESP, PEOPLE, store=name, **first) for name in "xyz"]
+        store(con, "core.observation", known)
         wanted: Counter[tuple[object, ...]] = Counter()
         for person in range(PEOPLE):
             rows = [row for name in "xyz"[: rng.randint(1, 3)]

@@ -55,9 +55,6 @@ def read_groups(http: HttpClient, book: Book, account: Account, sink: Sink) -> R
             result.why.append(f"{account.title}: {why}")
     result.total = result.read
     dates = _dates(http, account, frozenset(mapped))
-    if dates is not None and any((g, e) not in dates for g in mapped for e in members[g]):
-        # The list proves no end: a page that came empty would leave everybody behind it undated.
-        dates |= _dates(http, account, frozenset(mapped)) or {}
     if dates is None:
         result.notes.append(f"{account.title}: the suppressions of groups have no dates")
     for group, email in dates or {}:
@@ -110,10 +107,11 @@ def _dates(
     """(Group, address) → when it was suppressed; None if the key may not read it.
 
     The specification knows no pages here, the vendor has them all the same (sendgrid/docs#5178):
-    both are met, and nothing depends on the end being the end.
+    both are met, and nothing depends on the end being the end. An empty page is believed when it is
+    said twice.
     """
     dates: dict[tuple[str, str], datetime | None] = {}
-    offset = 0
+    offset, is_repeated = 0, False
     while True:
         params = {"limit": ALL_PAGE, "offset": offset}
         try:
@@ -126,6 +124,9 @@ def _dates(
             count += 1
             pair = (str(item.get("group_id")), str(item["email"]).lower())
             dates[pair] = epoch(item.get("created_at"))
+        if not count and not is_repeated:
+            is_repeated = True  # a page that got lost would leave everybody behind it undated
+            continue
         offset += count
         if count != ALL_PAGE or len(dates) == before:
             return {pair: at for pair, at in dates.items() if pair[0] in groups}

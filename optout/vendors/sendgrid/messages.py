@@ -188,7 +188,8 @@ class Span:
 def find_log(http: HttpClient, book: Book, account: Account, span: Span) -> MessageLog:
     """The log that the account has; raises PermissionMissing or NotFound if it has neither.
 
-    Asked as the reading of the span begins: an answer that is served twice is then the right one.
+    Asked as the reading of the span begins: an answer that is served twice is then the right one
+    (or, where a killed read goes on, one whose times tell that it is not).
     """
     logs = EmailLogs(http, book, account)
     try:

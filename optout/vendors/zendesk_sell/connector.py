@@ -207,7 +207,7 @@ class ZendeskSell(Connector):
             raise _NotOffered('the Firehose is switched off (firehose = "off")')
         positions = {**(request.state.get("positions") or {}), **(out.cursor or {})}
         why = "this plan or token has no Firehose: changes are known from history and comparing"
-        # Asked as the first read is: an answer that is served twice is then the right one.
+        # All that is kept: an answer that is served twice then tells more than was asked, not less.
         ask = partial(self.api.events, "contacts", TAIL)
         self._offered(self.config.firehose, why, ask)
         expired = []

@@ -8,7 +8,7 @@ SELECT
     (
         SELECT count(DISTINCT d.contact_key) FROM audit.drift AS d
         WHERE d.class = 'unhonoured_opt_out' AND d.system = m.system AND d.opened_night = m.night
-          AND d.closed_night IS NULL
+          AND d.closed_night IS NULL AND list_contains($systems, d.system)
     ) AS still_open
 FROM audit.move AS m
 WHERE NOT m.is_personal AND m.night <= $night AND m.night > $night - 30

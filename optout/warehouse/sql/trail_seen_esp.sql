@@ -45,14 +45,29 @@ FROM (
 )
 WINDOW w AS (PARTITION BY system, contact_key, field ORDER BY night);
 
--- Between which reads: the last night of this system before, and this one.
+-- Between which reads: the last complete one of this system before, and this one.
 CREATE OR REPLACE TEMP TABLE trail_esp_night AS
 SELECT
-    system, night, max(coalesce(finished_at, read_at)) AS upto_at,
-    lag(min(read_at)) OVER (PARTITION BY system ORDER BY night) AS after_at
-FROM core.source_read
-WHERE NOT is_skipped
-GROUP BY system, night;
+    system, night, upto_at,
+    last_value(CASE WHEN is_complete THEN read_at END IGNORE NULLS) OVER (
+        PARTITION BY system ORDER BY night ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS after_at
+FROM (
+    SELECT
+        system, night, max(coalesce(finished_at, read_at)) AS upto_at, min(read_at) AS read_at,
+        bool_and(is_complete) AS is_complete
+    FROM core.source_read
+    WHERE NOT is_skipped
+    GROUP BY system, night
+);
+
+-- The first night of each store. What it shows then was so before, as of a stream that was never
+-- read completely until that night: it is no change, whatever else changed in that night.
+CREATE OR REPLACE TEMP TABLE trail_esp_first AS
+SELECT o.system, o.stream, o.store, min(o.night_from) AS night
+FROM core.observation AS o
+JOIN trail_system AS s ON s.system = o.system AND NOT s.is_hub
+GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE trail_esp_seen AS
 SELECT
@@ -63,7 +78,14 @@ SELECT
 FROM trail_esp_word AS e
 JOIN trail_esp_night AS n ON n.system = e.system AND n.night = e.night
 WHERE e.was_here AND e.is_here AND e.word <> e.before
-  AND NOT (e.before = 'opted_in' AND e.word = 'not_set');
+  AND NOT (e.before = 'opted_in' AND e.word = 'not_set')
+  AND NOT EXISTS (
+        SELECT 1 FROM core.observation AS o
+        JOIN trail_esp_first AS f
+            ON f.system = o.system AND f.stream = o.stream AND f.store = o.store
+        WHERE o.system = e.system AND o.contact_key = e.contact_key AND o.night_from = e.night
+          AND (o.seen_after IS NULL OR o.night_from = f.night)
+  );
 
 -- The vendor's own record may be wider or narrower than the store in which it shows: an
 -- unsubscribe from everything closes each list, the last list may close the profile.
@@ -81,7 +103,7 @@ WHERE NOT EXISTS (
       AND (u.field = s.field OR u.field = '*' OR s.field = '*')
       AND (u.new = 'opted_out') = (s.new = 'opted_out')
       AND ((u.night = s.night AND NOT u.is_dated)
-           OR (u.written_at > s.after_at - $tolerance AND u.told_at <= s.upto_at + $tolerance))
+           OR (coalesce(u.written_at > s.after_at - $tolerance, true) AND u.told_at <= s.upto_at + $tolerance))
 );
 
 DELETE FROM trail_unit WHERE NOT is_hub AND is_dated AND occurred_at > $cutoff;
