@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-LEAST_MEMORY = 256
+_LEAST_MEMORY = 256
 """Megabytes; one step of a small night takes 192."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([MGT])i?B")
 _MEGABYTES = {"M": 1, "G": 1_000, "T": 1_000_000}
@@ -39,8 +39,8 @@ class EngineTable(BaseModel):
         size = None if value is None else _SIZE.fullmatch(value)
         if value is not None and size is None:
             raise ValueError(f"'{value}' is no size: write it as 4GB or 800MB")
-        if size is not None and float(size[1]) * _MEGABYTES[size[2]] < LEAST_MEMORY:
-            raise ValueError(f"{value} is too little for any night: {LEAST_MEMORY}MB at least")
+        if size is not None and float(size[1]) * _MEGABYTES[size[2]] < _LEAST_MEMORY:
+            raise ValueError(f"{value} is too little for any night: {_LEAST_MEMORY}MB at least")
         return value
 
     @field_validator("folder")

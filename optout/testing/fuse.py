@@ -110,10 +110,10 @@ class Fuse:
         """Know what of a file was there before this process wrote to it."""
         path = Path(os.path.realpath(args[0]))
         if name == "open":
-            is_kept = path.exists() and not args[2] & os.O_TRUNC
-            self._lasting.setdefault(str(path), path.stat().st_size if is_kept else 0)
-            if not is_kept:
+            if not path.exists() or args[2] & os.O_TRUNC:
                 self._lasting[str(path)] = 0
+            else:
+                self._lasting.setdefault(str(path), path.stat().st_size)
         elif name == "remove":
             self._lasting.pop(str(path), None)
         elif name == "rename":

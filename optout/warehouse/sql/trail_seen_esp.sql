@@ -1,11 +1,18 @@
+-- The first night of each store. What it shows then was so before, as of a stream that was never
+-- read completely until that night: it is no change, whatever else changed in that night.
+CREATE OR REPLACE TEMP TABLE trail_esp_first AS
+SELECT o.system, o.stream, o.store, min(o.night_from) AS night
+FROM core.observation AS o
+JOIN trail_system AS s ON s.system = o.system AND NOT s.is_hub
+GROUP BY ALL;
+
 -- What two nights show to have changed of a person in an ESP, whichever of its stores said so:
 -- an opt-out that is held, or not any more, and a yes where there was nothing. Whose records have
 -- all been as they are since the system's first night is left out: nothing changed.
 CREATE OR REPLACE TEMP TABLE trail_esp_moved AS
 SELECT DISTINCT o.system, o.contact_key
 FROM core.observation AS o
-JOIN trail_system AS s ON s.system = o.system AND NOT s.is_hub
-JOIN (SELECT system, min(night_from) AS night FROM core.observation GROUP BY system) AS f
+JOIN (SELECT system, min(night) AS night FROM trail_esp_first GROUP BY system) AS f
     ON f.system = o.system
 WHERE o.contact_key IS NOT NULL AND (o.night_to IS NOT NULL OR o.night_from > f.night);
 
@@ -60,14 +67,6 @@ FROM (
     WHERE NOT is_skipped
     GROUP BY system, night
 );
-
--- The first night of each store. What it shows then was so before, as of a stream that was never
--- read completely until that night: it is no change, whatever else changed in that night.
-CREATE OR REPLACE TEMP TABLE trail_esp_first AS
-SELECT o.system, o.stream, o.store, min(o.night_from) AS night
-FROM core.observation AS o
-JOIN trail_system AS s ON s.system = o.system AND NOT s.is_hub
-GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE trail_esp_seen AS
 SELECT
